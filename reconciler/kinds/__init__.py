@@ -1,0 +1,77 @@
+"""What a connection is: one module per kind, found through a static table.
+
+`kinds/<x>.py` holds what the pure stages need of a kind and imports no pydantic, so that
+`validate` starts fast; `kinds/<x>_spec.py` holds the Pydantic model, the one truth from which the
+JSON Schema is generated. Run-time code reads the generated, shipped schema through `shape`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+
+from reconciler.kinds.shape import Shape
+from reconciler.model import Endpoint, Json, JsonObject, Path
+
+API_VERSION = "reconciler/v1"
+
+#: Kind -> where its `Kind` value is.
+KINDS = {
+    "ApiConnection": "reconciler.kinds.api:KIND",
+    "SqlConnection": "reconciler.kinds.sql:KIND",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A mistake that a schema cannot say, found by a kind's `checks`."""
+
+    code: str
+    #: inside `spec`
+    path: Path
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What the pure stages know of one kind."""
+
+    name: str
+    #: short form on the command line
+    alias: str
+    #: top-level keys of `spec` that decide where and as whom we connect
+    access_fields: frozenset[str]
+    #: where the Pydantic model is, "module:attribute"; imported by the generator and the probes
+    model: str
+    #: what a schema cannot say; gets the spec as written, valid by the schema
+    checks: Callable[[JsonObject], Iterator[Finding]]
+    #: where, how and as whom a normalised spec connects
+    endpoint: Callable[[JsonObject], Endpoint]
+
+
+@cache
+def kind(name: str) -> Kind:
+    """Returns the kind called `name`, a key of `KINDS`."""
+    module, attribute = KINDS[name].split(":")
+    value: Kind = getattr(import_module(module), attribute)
+    return value
+
+
+@cache
+def schema(name: str) -> Json:
+    """Returns the shipped JSON Schema of the whole manifest of kind `name`."""
+    shipped = files("reconciler").joinpath("schemas", "v1", f"{name}.json")
+    if not shipped.is_file():  # a checkout keeps them beside the package, the wheel inside it
+        shipped = files("reconciler").joinpath("..", "schemas", "v1", f"{name}.json")
+    return json.loads(shipped.read_text(encoding="utf-8"))
+
+
+@cache
+def shape(name: str) -> Shape:
+    """Returns the schema of kind `name` as something that can fill defaults and find secrets."""
+    return Shape(schema(name))

@@ -1,0 +1,65 @@
+"""How a connection is checked: one async probe per kind, on top of `clients`.
+
+A probe never raises for what it finds: whatever the endpoint does becomes an `Observation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import import_module
+from typing import Protocol
+
+from reconciler.model import JsonObject, Observation, Stage, Target
+from reconciler.redact import Redactor, Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What every probe of one pass shares."""
+
+    redactor: Redactor
+    #: bounded pool for drivers that block; owned by `health`
+    threads: Executor
+    #: wall clock, for `observed_at` only
+    clock: Callable[[], datetime]
+    #: reads public material such as `tls.ca`; raises SecretError
+    read_public: Callable[[JsonObject], str]
+    #: absolute path that relative database files are relative to
+    root: str
+
+
+class Probe(Protocol):
+    """Checks one connection."""
+
+    async def __call__(
+        self,
+        target: Target,
+        secrets: Mapping[str, Secret],
+        tools: Tools,
+        *,
+        reached: tuple[Stage, ...],
+    ) -> Observation:
+        """Connects to `target` once, within `spec.health.timeout`, and says what it found.
+
+        `secrets` maps the JSON pointer of each reference inside `spec` to its value. `reached` are
+        the stages that were done before, `secret` among them; they open `Observation.stages`.
+        """
+
+
+#: Kind -> where its probe is.
+PROBES = {
+    "ApiConnection": "reconciler.probes.http:probe",
+    "SqlConnection": "reconciler.probes.sql:probe",
+}
+
+
+@cache
+def probe(kind: str) -> Probe:
+    """Returns the probe of a kind, importing its libraries now."""
+    module, attribute = PROBES[kind].split(":")
+    value: Probe = getattr(import_module(module), attribute)
+    return value

@@ -1,0 +1,131 @@
+"""Secrets that cannot be printed, and the one gate that takes them out of text.
+
+`Secret` is opaque: no text of it can be made by accident. `Redactor` knows every secret that was
+resolved during a command and removes its value, in every form that libraries and servers give it,
+from whatever leaves the program: both output streams, logs, the database. Redaction goes by value
+and not by field, because leaks come from places that know no fields: driver errors, echoed
+headers, tracebacks. Pure floor; one `Redactor` is made per command and handed down.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import NoReturn
+from urllib.parse import quote, quote_plus
+
+#: What stands in the place of a secret, of fixed length so that it tells nothing.
+MASK = "***"
+#: Shorter values occur in ordinary words; replacing them would garble text and still betray them.
+SHORTEST_REDACTED = 4
+
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+class Secret:
+    """A resolved secret; only `reveal` gives the value, and only adapters call it."""
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        self.__value = value
+
+    def reveal(self) -> str:
+        """Returns the value, for the library call that needs it."""
+        return self.__value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise TypeError("secrets are not compared; compare their fingerprints")
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would make secrets dictionary keys
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled or copied")
+
+
+class Redactor:
+    """Knows the secrets of one command and removes them from text."""
+
+    def __init__(self) -> None:
+        self._forms: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, value: str, username: str = "") -> None:
+        """Remembers `value` in every form in which it may come back.
+
+        With `username`, the Basic header of the pair as well (RFC 7617, section 2).
+        """
+        if len(value) < SHORTEST_REDACTED:
+            return
+        self._forms.update(_forms(value))
+        if username:
+            self._forms.update(_base64_forms(f"{username}:{value}"))
+        self._pattern = None
+
+    def redact(self, text: str) -> str:
+        """Returns `text` with every form of every known secret masked."""
+        if not self._forms:
+            return text
+        if self._pattern is None:
+            longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        return self._pattern.sub(MASK, text)
+
+    def clean(self, text: str, limit: int = 1000) -> str:
+        """Returns foreign `text` fit to be stored and shown: redacted, on one line, escaped, cut.
+
+        Redaction comes first: a secret that the cut splits would no longer be found.
+        """
+        one_line = " ".join(escape(self.redact(text)).split())
+        return one_line if len(one_line) <= limit else one_line[: limit - 1] + "…"
+
+
+def escape(text: str) -> str:
+    r"""Returns `text` with control, bidirectional and surrogate characters as `\x..` escapes.
+
+    Tab and newline stay. A terminal or a log reader then shows what was sent and obeys none of it.
+    """
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def _forms(value: str) -> set[str]:
+    lines = {line for line in value.splitlines() if len(line) >= SHORTEST_REDACTED}
+    forms = {value, value.strip(), *lines}
+    forms |= {quote(value, safe=""), quote(value), quote_plus(value)}
+    forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    forms |= {repr(value)[1:-1], escape(value), value.encode().hex()}
+    forms |= _base64_forms(value)
+    return {form for form in forms if len(form) >= SHORTEST_REDACTED}
+
+
+def _base64_forms(value: str) -> set[str]:
+    """Returns what of `value`'s base64 is the same wherever it stands in a longer encoded text.
+
+    Base64 encodes three bytes at a time, so the same bytes have three encodings; characters at the
+    ends that also depend on neighbours are left off.
+    """
+    raw = value.encode()
+    forms = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + raw).decode()
+        start = -(-shift * 8 // 6)
+        end = (shift + len(raw)) * 8 // 6
+        for form in (encoded[start:end], encoded[start:end].translate(_URL_SAFE)):
+            if len(form) >= 2 * SHORTEST_REDACTED:
+                forms.add(form)
+    return forms
+
+
+_URL_SAFE = str.maketrans("+/", "-_")
