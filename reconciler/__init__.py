@@ -1,1 +1,87 @@
+"""Connections as code.
 
+    manifests  ->  validate  ->  plan  ->  apply  ->  health  ->  status
+    (files)        (pure)        (pure)    (1 txn)    (async)     (pure)
+
+Six stage modules, joined in `reconcile`. Values travel between them, all frozen, all in `model`; a
+wrong file is a `Diagnostic`, a failed probe an `Observation`, and what stops the program one of the
+exceptions in `errors`. Names are loaded when they are first used, so importing this costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler._version import __version__
+
+if TYPE_CHECKING:
+    from reconciler.errors import (
+        ConfigError,
+        Conflict,
+        InvalidManifests,
+        OutputFailed,
+        ReconcilerError,
+        Refused,
+        SecretError,
+        StalePlan,
+        StoreError,
+    )
+    from reconciler.model import (
+        Change,
+        ChangeSet,
+        Diagnostic,
+        Location,
+        Observation,
+        Outcome,
+        Phase,
+        Plan,
+        Reason,
+        Recorded,
+        Ref,
+        Resource,
+        Severity,
+        Status,
+    )
+
+__all__ = [
+    "Change",
+    "ChangeSet",
+    "ConfigError",
+    "Conflict",
+    "Diagnostic",
+    "InvalidManifests",
+    "Location",
+    "Observation",
+    "Outcome",
+    "OutputFailed",
+    "Phase",
+    "Plan",
+    "Reason",
+    "ReconcilerError",
+    "Recorded",
+    "Ref",
+    "Refused",
+    "Resource",
+    "SecretError",
+    "Severity",
+    "StalePlan",
+    "Status",
+    "StoreError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name from the module that holds it (PEP 562)."""
+    if name in __all__:
+        from reconciler import errors, model
+
+        value: object = getattr(model, name, None) or getattr(errors, name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Returns the public names, loaded or not."""
+    return sorted(__all__)

@@ -1,14 +1,18 @@
 """The exception tree: why the tool cannot go on, and with which exit code.
 
     ReconcilerError          1   base; never raised itself
+      OutputFailed           1   standard output is closed or full
       ConfigError            2   flags, settings, unknown name
       InvalidManifests       3   .diagnostics: all of them, sorted by location
+      InvalidPlanFile        3   not a saved plan at all
       SecretError            4   names the reference, never the value
       StoreError             5
         StoreUnavailable         cannot be reached, opened or written
+          StoreMissing           was never made
         StoreDamaged             fails its integrity check
         MigrationRequired        older or newer than this program
-      Conflict               6   locked, or rows moved; try again
+      Conflict               6   the lock was not free in time; try again
+        RowsMoved                others changed the rows meanwhile; plan again
       StalePlan              7   the saved plan is stale, foreign or edited
       Refused                8   a guard or policy said no
         PruneRefused             more orphans than the limit
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class ReconcilerError(Exception):
-    """Base of everything this package raises on purpose; `message` is one sentence, `hint` a thing to do."""
+    """Base of all that is raised on purpose; `message` is a sentence, `hint` a thing to do."""
 
     exit: ClassVar[int] = 1
     code: ClassVar[str] = "Internal"
@@ -41,6 +45,12 @@ class ReconcilerError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class OutputFailed(ReconcilerError):
+    """Standard output is closed or full; what the command did before stands."""
+
+    code = "OutputFailed"
 
 
 class ConfigError(ReconcilerError):
@@ -59,6 +69,13 @@ class InvalidManifests(ReconcilerError):
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         super().__init__("the manifests have errors")
         self.diagnostics = diagnostics
+
+
+class InvalidPlanFile(ReconcilerError):
+    """A file given as a saved plan is not one."""
+
+    exit = 3
+    code = "InvalidPlanFile"
 
 
 class SecretError(ReconcilerError):
@@ -81,6 +98,12 @@ class StoreUnavailable(StoreError):
     code = "StoreUnavailable"
 
 
+class StoreMissing(StoreUnavailable):
+    """There is no state store yet; reading makes none."""
+
+    code = "StoreMissing"
+
+
 class StoreDamaged(StoreError):
     """The state store fails its integrity check or holds a row that no version wrote."""
 
@@ -98,6 +121,12 @@ class Conflict(ReconcilerError):
 
     exit = 6
     code = "Conflict"
+
+
+class RowsMoved(Conflict):
+    """Rows were changed by another process since they were read; nothing was written."""
+
+    code = "RowsMoved"
 
 
 class StalePlan(ReconcilerError):

@@ -566,6 +566,8 @@ class Change:
     blocked_by: str = ""
     #: a command's standing order that shapes this change
     hold: Hold | None = None
+    #: the standing order that this change places, for a rollback
+    placed_hold: Hold | None = None
     location: Location | None = None
     resource: Resource | None = None
     recorded: Recorded | None = None

@@ -97,7 +97,11 @@ def escape(text: str) -> str:
 
     Tab and newline stay. A terminal or a log reader then shows what was sent and obeys none of it.
     """
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
+    return _CONTROL.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape", "surrogatepass").decode()
 
 
 def _forms(value: str) -> set[str]:

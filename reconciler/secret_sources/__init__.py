@@ -22,6 +22,10 @@ LONGEST_SECRET_BYTES = 64 * 1024
 class SecretSource(Protocol):
     """Reads one kind of reference."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Returns what is risky about the secrets read so far, as sentences without values."""
+
     def read(self, argument: str, *, public: bool) -> str:
         """Returns the value that `argument` names, whole.
 
@@ -80,6 +84,11 @@ class Secrets:
             SecretError: it cannot be read.
         """
         return self._source(reference).read(next(iter(reference.values())), public=True)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Returns what is risky about the secrets resolved so far, as sentences without values."""
+        return tuple(text for source in self._sources.values() for text in source.warnings)
 
     def _read(self, reference: JsonObject) -> Secret | SecretError:
         try:

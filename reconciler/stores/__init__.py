@@ -130,29 +130,32 @@ class Store(Protocol):
         """Returns what the store says of itself, read when it was opened."""
 
     def recorded(self, *, archived: bool = False) -> tuple[Recorded, ...]:
-        """Returns the live rows and those archived ones that carry a hold, of every stack, sorted by ref.
+        """Returns the live rows and the archived ones with a hold, of every stack, by ref.
 
         With `archived`, all archived rows too (last archived first within a ref).
         """
 
     def find(self, uids: Sequence[str]) -> tuple[Recorded, ...]:
-        """Returns the rows with these uids, in any phase, in the order given; missing ones left out."""
+        """Returns the rows with these uids, in any phase, in the order given, if there."""
 
     def commit(self, write: Write, *, lock_timeout_s: float = 30.0) -> None:
         """Carries out `write` in one transaction; an empty one opens none.
 
         Raises:
-            Conflict: the lock was not free in time, or a row has another version than expected,
-                or an insert would make a second live row of one ref. Nothing is written then.
+            Conflict: the lock was not free in time. Nothing is written then.
+            RowsMoved: a row has another version than expected, or an insert would make a second
+                live row of one ref. Nothing is written then.
             StoreUnavailable: the store cannot be written. Nothing is written then.
         """
 
-    def reserve(self, requests: Sequence[LoginRequest], *, now: datetime, budget: int) -> tuple[Verdict, ...]:
+    def reserve(
+        self, requests: Sequence[LoginRequest], *, now: datetime, budget: int
+    ) -> tuple[Verdict, ...]:
         """Writes one open login attempt per granted request, in one transaction; answers in order.
 
-        An attempt counts while it is settled as failed, or open. Of one credential, settled and open
-        attempts never exceed `budget`. Where only open ones with a deadline in the future stand in
-        the way the answer is WAIT; open ones past their deadline count like failed ones.
+        An attempt counts while it is settled as failed, or open. Of one credential, settled and
+        open attempts never exceed `budget`. Where only open ones with a deadline in the future
+        stand in the way the answer is WAIT; open ones past their deadline count like failed ones.
         """
 
     def release(self, requests: Sequence[LoginRequest]) -> None:
@@ -162,8 +165,8 @@ class Store(Protocol):
         """Stores a batch of results in one transaction; returns uids whose row had moved.
 
         For a moved row nothing of its HealthWrite is stored but the settling of the attempt. An ok
-        observation deletes every settled attempt of the credential and its own; AuthFailed turns its
-        own into a settled one; any other outcome deletes its own.
+        observation deletes its own attempt and every other of the credential that is settled or
+        past its deadline; AuthFailed turns its own into a settled one; any other deletes its own.
         """
 
     def revisions(self, uid: str) -> tuple[Revision, ...]:
@@ -218,7 +221,9 @@ def open_store(url: str, opening: Opening, *, wrapping_key: str = "", now: datet
 
 
 class _Open(Protocol):
-    def __call__(self, url: str, opening: Opening, *, wrapping_key: str, now: datetime) -> Store: ...
+    def __call__(
+        self, url: str, opening: Opening, *, wrapping_key: str, now: datetime
+    ) -> Store: ...
 
 
 def _implementation(url: str) -> _Open:

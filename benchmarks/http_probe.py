@@ -1,0 +1,139 @@
+"""Compares our HTTP probe with the least that asyncio can do, on loopback, 50 in flight.
+
+The peer is a bare `asyncio.Protocol` that connects, writes a fixed request and reads to the end: no
+parsing, no limits, no deadline, no stages. Both run against the same server in a child process,
+alternately, and the median of the pairs' ratios is printed; absolute figures depend on the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from reconciler import kinds
+from reconciler.model import Endpoint, Outcome, Ref, Target
+from reconciler.probes import Tools, http
+from reconciler.redact import Redactor
+
+PROBES = 2000
+IN_FLIGHT = 50
+PAIRS = 5
+GOAL = 0.6
+
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: application/json\r\n"
+    b'Content-Length: 15\r\nConnection: close\r\n\r\n{"status":"ok"}'
+)
+
+
+class _ServerSide(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if data.endswith(b"\r\n\r\n"):
+            self._transport.write(_ANSWER)
+            self._transport.close()
+
+
+class _Bare(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._received = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"GET /ping HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.done.set_result(bytes(self._received))
+
+
+async def _serve() -> None:
+    server = await asyncio.get_running_loop().create_server(_ServerSide, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+async def _rate(one: Callable[[], Awaitable[None]]) -> float:
+    """Returns how many times a second `one` is done, `IN_FLIGHT` at a time."""
+    left = iter(range(PROBES))
+
+    async def work() -> None:
+        for _ in left:
+            await one()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+    return PROBES / (time.perf_counter() - began)
+
+
+async def _compare(port: int) -> list[tuple[float, float]]:
+    manifest = {
+        "apiVersion": "reconciler/v1",
+        "kind": "ApiConnection",
+        "metadata": {"name": "bench"},
+        "spec": {"baseUrl": f"http://127.0.0.1:{port}", "health": {"path": "/ping"}},
+    }
+    spec = kinds.shape("ApiConnection").normalise(manifest)["spec"]
+    target = Target(
+        uid="conn_000000000000000",
+        ref=Ref(kind="ApiConnection", namespace="default", name="bench"),
+        generation=1,
+        version=1,
+        spec=spec,
+        endpoint=Endpoint(
+            scheme="http", host="127.0.0.1", port=port, text=spec["baseUrl"], method="none"
+        ),
+    )
+    tools = Tools(
+        redactor=Redactor(),
+        threads=ThreadPoolExecutor(1),
+        clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+        read_public=lambda _: "",
+        root="/",
+    )
+
+    async def ours() -> None:
+        observation = await http.probe(target, {}, tools, reached=())
+        assert observation.outcome is Outcome.OK, observation
+
+    async def bare() -> None:
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(_Bare, "127.0.0.1", port)
+        assert (await protocol.done).startswith(b"HTTP/1.1 200")
+
+    await _rate(ours), await _rate(bare)  # warm
+    return [(await _rate(ours), await _rate(bare)) for _ in range(PAIRS)]
+
+
+def main() -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.http_probe", "serve"], stdout=subprocess.PIPE
+    )
+    try:
+        assert server.stdout is not None
+        pairs = asyncio.run(_compare(int(server.stdout.readline())))
+    finally:
+        server.terminate()
+        server.communicate()
+    ratio = statistics.median(ours / bare for ours, bare in pairs)
+    ours, bare = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+    print(f"http probe: {ours:.0f}/s, bare asyncio: {bare:.0f}/s, ratio {ratio:.2f}, goal {GOAL}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["serve"]:
+        asyncio.run(_serve())
+    else:
+        main()

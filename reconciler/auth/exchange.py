@@ -1,0 +1,100 @@
+"""What authentication talks in: our own request and response, and how a secret enters a request.
+
+No HTTP library is named here, so that every client can run the same flow and a test needs no
+network. A flow is a generator (the protocol of httpx's `Auth.auth_flow`): it yields the request to
+send, is sent its response, and may yield another; when it returns, the last response stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from reconciler.errors import SecretError
+from reconciler.redact import Secret
+
+#: What no header value may hold: controls other than tab (RFC 9110, section 5.5).
+_NOT_IN_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NOT_LATIN_1: Final = re.compile(r"[^\x00-\xff]")
+#: What no cookie value may hold (RFC 6265, section 4.1.1).
+_NOT_IN_COOKIE: Final = re.compile(r'[\s",;\\]')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request without a body; authentication adds to `headers` and `url`."""
+
+    method: str
+    url: str
+    #: in the order sent; names as written, repeated ones allowed
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What a flow may know of an answer."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Flow: TypeAlias = Generator[Request, Response, None]
+#: Secrets by the JSON pointer of their reference inside `spec`: `/auth/token`.
+Secrets: TypeAlias = Mapping[str, Secret]
+
+
+def with_header(request: Request, name: str, value: str) -> Request:
+    """Returns `request` with this one header of that name, whatever case it was written in."""
+    others = tuple(header for header in request.headers if header[0].lower() != name.lower())
+    return replace(request, headers=(*others, (name, value)))
+
+
+def header_value(secrets: Secrets, pointer: str) -> str:
+    """Returns the secret at `pointer` as text that is safe in a header.
+
+    HTTP libraries raise with the whole value in the text when it is not, so it is judged first.
+
+    Raises:
+        SecretError: it has a control character or one outside Latin-1, or was not resolved; names
+            the pointer.
+    """
+    value = revealed(secrets, pointer)
+    if _NOT_IN_HEADER.search(value):
+        raise SecretError(
+            f"the secret at {pointer} has a control character, which no header can carry",
+            "a value with a line break is often a file with more than one line",
+        )
+    if _NOT_LATIN_1.search(value):
+        raise SecretError(
+            f"the secret at {pointer} has a character outside Latin-1, which no header can carry",
+            "check that the reference names the secret and not something that describes it",
+        )
+    return value
+
+
+def cookie_value(secrets: Secrets, pointer: str) -> str:
+    """Returns the secret at `pointer` as text that is safe in a cookie.
+
+    Raises:
+        SecretError: it is not; names the pointer.
+    """
+    value = header_value(secrets, pointer)
+    if _NOT_IN_COOKIE.search(value) or not value.isascii():
+        raise SecretError(
+            f"the secret at {pointer} has a character that no cookie can carry",
+            "a cookie value is ASCII without space, comma, semicolon, quote and backslash",
+        )
+    return value
+
+
+def revealed(secrets: Secrets, pointer: str) -> str:
+    """Returns the value of the secret at `pointer`.
+
+    Raises:
+        SecretError: it was not resolved.
+    """
+    if pointer not in secrets:
+        raise SecretError(f"the secret at {pointer} was not resolved")
+    return secrets[pointer].reveal()

@@ -1,0 +1,234 @@
+"""The command that checks the machine: what is installed, reachable and set, and what is missing.
+
+It imports drivers and opens the state store read-only, but resolves no secret: of an environment
+variable it says whether it is set, never what it holds.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib import import_module, metadata
+
+import click
+
+from reconciler import config
+from reconciler.cli import checking, frame
+from reconciler.cli.session import Session
+from reconciler.errors import ReconcilerError
+from reconciler.model import Resource, Severity
+from reconciler.report import layout
+from reconciler.report.style import Style, Tone
+
+_GIT_TIMEOUT_S = 10
+
+
+class State(StrEnum):
+    """How one thing stands; the value is what the screen shows."""
+
+    GOOD = "ok"
+    ABSENT = "--"
+    WARNING = "!"
+    BAD = "x"
+
+
+_TONES = {
+    State.GOOD: Tone.GOOD,
+    State.ABSENT: Tone.QUIET,
+    State.WARNING: Tone.WARNING,
+    State.BAD: Tone.ALARM,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of the report."""
+
+    state: State
+    subject: str
+    text: str
+    hint: str = ""
+
+
+@frame.command("doctor", examples=("reconciler doctor", "reconciler doctor -o json"))
+@click.option(
+    "-o", "--output", "output_format", type=click.Choice(["text", "json"]), default="text"
+)
+@click.pass_obj
+def doctor(session: Session, output_format: str) -> int:
+    """Check this machine: drivers, project, environment, state store, git.
+
+    Exits with 2 when something is missing that the manifests here need.
+    """
+    checks = tuple(_checks(session))
+    if output_format == "json":
+        whole = {"formatVersion": 1, "checks": [_plain(check) for check in checks]}
+        session.output.data(json.dumps(whole, indent=2) + "\n")
+    else:
+        session.output.data(screen(checks, session.output.style))
+    return 2 if any(check.state is State.BAD for check in checks) else 0
+
+
+def screen(checks: tuple[Check, ...], style: Style) -> str:
+    """Returns a line per check, and under it what to do."""
+    room = max(layout.cells(check.subject) for check in checks)
+    lines = []
+    for check in checks:
+        mark = style.paint(layout.pad(check.state, 2), _TONES[check.state])
+        lines.append(f"{mark}  {layout.pad(check.subject, room)}  {layout.one_line(check.text)}")
+        if check.hint:
+            lines.append(f"{'':{room + 6}}{style.paint('->', Tone.NOTE)} {check.hint}")
+    return "\n".join(lines) + "\n"
+
+
+def _checks(session: Session) -> Iterator[Check]:
+    version = metadata.version("reconciler")
+    yield Check(
+        state=State.GOOD,
+        subject="python",
+        text=f"{platform.python_version()}, reconciler {version}",
+    )
+    try:
+        yield _project(session)
+    except ReconcilerError as error:
+        yield Check(state=State.BAD, subject="project", text=error.message, hint=error.hint)
+        yield from _drivers(())
+        yield _git(session)
+        return
+    resources: tuple[Resource, ...] = ()
+    for check, found in _manifests(session):
+        resources = found
+        yield check
+    yield from _drivers(resources)
+    yield from _environment(session, resources)
+    yield _state(session)
+    yield _git(session)
+
+
+def _project(session: Session) -> Check:
+    file = session.configuration.file
+    text = file or f"{session.settings.root}, without reconciler.toml"
+    return Check(state=State.GOOD, subject="project", text=text)
+
+
+def _manifests(session: Session) -> Iterator[tuple[Check, tuple[Resource, ...]]]:
+    from reconciler import reconcile
+
+    settings = session.settings
+    paths = checking.default_paths(settings.root)
+    reading = reconcile.read_manifests(paths, settings=settings, cwd=session.cwd)
+    errors = sum(found.severity is Severity.ERROR for found in reading.diagnostics)
+    text = f"{len(reading.resources)} valid in {reading.files} files"
+    state, hint = State.GOOD, ""
+    if errors:
+        state, hint = State.WARNING, "reconciler validate"
+        text += f", {errors} errors"
+    yield Check(state=state, subject="manifests", text=text, hint=hint), reading.resources
+
+
+def _drivers(resources: tuple[Resource, ...]) -> Iterator[Check]:
+    from reconciler.kinds import engines
+
+    used = Counter(resource.spec.get("engine") for resource in resources)
+    drivers = dict.fromkeys(row.driver for row in engines.ROWS)
+    for driver in drivers:
+        rows = [row for row in engines.ROWS if row.driver == driver]
+        needed = sum(used[row.name] for row in rows)
+        yield _driver(driver, rows[0].extra, [row.name for row in rows], needed)
+
+
+def _driver(driver: str, extra: str, names: list[str], needed: int) -> Check:
+    subject = ", ".join(names)
+    try:
+        import_module(driver)
+    except ImportError:
+        text = f"{driver} is not installed"
+        return Check(
+            state=State.BAD if needed else State.ABSENT,
+            subject=subject,
+            text=f"{text}; {needed} manifests need it" if needed else text,
+            hint=f'pip install "reconciler[{extra}]"' if extra else "",
+        )
+    text = f"{driver} {metadata.version(driver)}" if extra else f"{driver} of Python"
+    return Check(state=State.GOOD, subject=subject, text=text)
+
+
+def _environment(session: Session, resources: tuple[Resource, ...]) -> Iterator[Check]:
+    from reconciler import kinds
+
+    wanted: dict[str, str] = {}
+    for resource in resources:
+        for _, reference in kinds.shape(resource.ref.kind).secrets(resource.spec):
+            if "env" in reference:
+                wanted.setdefault(reference["env"], str(resource.ref))
+    missing = {name: user for name, user in wanted.items() if not session.environment.get(name)}
+    if wanted:
+        yield Check(
+            state=State.GOOD if not missing else State.WARNING,
+            subject="environment",
+            text=f"{len(wanted) - len(missing)} of {len(wanted)} variables for secrets are set",
+            hint="; ".join(f"{name} is not set, {user} needs it" for name, user in missing.items()),
+        )
+
+
+def _state(session: Session) -> Check:
+    import os
+
+    from reconciler import stores
+
+    settings = session.settings
+    shown = config.shown_url(settings.state_url)
+    path = settings.state_url.removeprefix("sqlite:///")
+    if settings.is_default_state and not os.path.lexists(path):
+        state = State.WARNING if settings.is_ci else State.ABSENT
+        hint = "a state in this folder ends with the job: set RECONCILER_STATE"
+        return Check(
+            state=state,
+            subject="state",
+            text="none yet; the first apply makes it",
+            hint=hint if settings.is_ci else "",
+        )
+    try:
+        store = stores.open_store(
+            settings.state_url,
+            stores.Opening.READ,
+            wrapping_key=settings.wrapping_key,
+            now=session.now(),
+        )
+    except ReconcilerError as error:
+        return Check(
+            state=State.BAD, subject="state", text=f"{shown}: {error.message}", hint=error.hint
+        )
+    try:
+        return Check(state=State.GOOD, subject="state", text=f"{shown}, schema {store.meta.schema}")
+    finally:
+        store.close()
+
+
+def _git(session: Session) -> Check:
+    program = shutil.which("git", path=session.environment.get("PATH"))
+    if program is None:
+        return Check(state=State.WARNING, subject="git", text="not found; commits are not recorded")
+    try:
+        asked = subprocess.run(  # noqa: S603 - a fixed argument, no shell
+            [program, "--version"],
+            capture_output=True,
+            check=False,
+            env=dict(session.environment),
+            stdin=subprocess.DEVNULL,
+            timeout=_GIT_TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return Check(state=State.WARNING, subject="git", text="does not answer")
+    version = asked.stdout.decode(errors="replace").removeprefix("git version").strip()
+    return Check(state=State.GOOD, subject="git", text=version)
+
+
+def _plain(check: Check) -> dict[str, str]:
+    return {**asdict(check), "state": check.state.name.lower()}

@@ -1,0 +1,335 @@
+"""`plan`, `diff` and `apply`: the manifests against the state."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from reconciler import fields, reconcile, report, saved_plan, selection
+from reconciler import plan as planning
+from reconciler.cli import exit_codes, probing, workbench
+from reconciler.cli.frame import command
+from reconciler.cli.session import Session
+from reconciler.errors import ConfigError, InvalidPlanFile, SecretError
+from reconciler.model import Action, Plan, PlanOptions
+from reconciler.report import formats, views
+from reconciler.stores import Opening, Store
+
+_PENDING = 10
+_UNRESOLVED = 4
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a command line asks to be planned."""
+
+    paths: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    prune: bool
+    prune_limit: int | None
+    adopt: bool
+
+    def options(self, session: Session, reading: reconcile.Reading) -> PlanOptions:
+        """Returns the options of the plan."""
+        limit = self.prune_limit
+        return PlanOptions(
+            stack=session.settings.stack,
+            roots=reading.roots,
+            names=self.names,
+            labels=self.labels,
+            prune=self.prune,
+            prune_limit=session.settings.prune_limit if limit is None else limit,
+            adopt=self.adopt,
+        )
+
+    @property
+    def is_bare(self) -> bool:
+        return self == Asked(
+            paths=(), names=(), labels=(), prune=False, prune_limit=None, adopt=False
+        )
+
+
+def _asks(function: _Function) -> _Function:
+    """Adds the paths and options that say what to plan."""
+    for option in reversed(
+        (
+            click.argument("paths", nargs=-1, type=click.Path()),
+            click.option(
+                "--select",
+                "names",
+                metavar="NAME",
+                multiple=True,
+                help="Only this connection; globs such as `hr/*` work.",
+            ),
+            workbench.labels_option(),
+            click.option("--prune", is_flag=True, help="Remove connections without a manifest."),
+            click.option(
+                "--prune-limit",
+                type=click.IntRange(min=0),
+                metavar="N",
+                help="Allow so many removals; default: 10, or a fifth of the stack.",
+            ),
+            click.option("--adopt", is_flag=True, help="Take over connections of other stacks."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@command(
+    "plan",
+    examples=(
+        "reconciler plan",
+        "reconciler plan manifests/ --out plan.json",
+        "reconciler plan --detailed-exitcode -o github",
+        "reconciler diff --revision 3 hr/orders",
+    ),
+)
+@_asks
+@click.option("--secrets", "with_secrets", is_flag=True, help="Read the secrets and compare them.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Save the plan for `apply --plan`.")
+@click.option("--revision", type=click.IntRange(min=1), help="Compare a connection with its past.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 10 where changes are pending.")
+@workbench.output_option(tuple(formats.PLAN))
+@click.pass_obj
+def plan(
+    session: Session,
+    /,
+    *,
+    with_secrets: bool,
+    out: str | None,
+    revision: int | None,
+    detailed_exitcode: bool,
+    format_: str,
+    **asked: Any,
+) -> int:
+    """Show what `apply` would change, and why. Writes nothing, reads no secret.
+
+    With --revision, PATHS is the name of one connection, and what has changed since that revision
+    of it is shown.
+    """
+    request = Asked(**asked)
+    if revision is not None:
+        return _compare(session, request.paths, revision)
+    reading = workbench.read_manifests(session, request.paths)
+    options = request.options(session, reading)
+    secrets = None
+    with workbench.open_if_there(session) as store:
+        planned = reconcile.make_plan(reading, store, options)
+        if with_secrets and store is not None:
+            workspace = workbench.make_workspace(session)
+            secrets = reconcile.read_secrets(workspace, planned, reading.resources, store)
+    if out:
+        _save(out, session, request, planned)
+    rotated = secrets.facts.changes if secrets else ()
+    view = views.PlanView(
+        plan=planned,
+        git=workbench.git_facts(session, reading),
+        secrets=rotated,
+        secrets_compared=with_secrets,
+        next_command=_next_command(planned, request, out, is_pending=bool(rotated)),
+        now=session.now(),
+    )
+    session.output.data(report.formatter(formats.PLAN, format_)(view, session.output.style))
+    is_pending = bool(planned.changes or rotated)
+    unresolved = _say_unresolved(session, secrets.unresolved if secrets else ())
+    return exit_codes.worst((unresolved, _PENDING if detailed_exitcode and is_pending else 0))
+
+
+@command(
+    "apply",
+    examples=(
+        "reconciler apply",
+        "reconciler apply --plan plan.json",
+        "reconciler apply manifests/ --prune --health all",
+    ),
+)
+@_asks
+@click.option("--plan", "plan_file", type=click.Path(), help="Apply this saved plan, no other.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before removing connections.")
+@click.option(
+    "--health",
+    "depth",
+    type=click.Choice(["changed", "all", "none"]),
+    default="changed",
+    show_default=True,
+    help="What to check after; `changed` includes what was never checked.",
+)
+@click.option("--allow-unhealthy", is_flag=True, help="Exit 0 even where a check fails.")
+@workbench.output_option(tuple(formats.APPLY))
+@click.pass_obj
+def apply(
+    session: Session,
+    /,
+    *,
+    plan_file: str | None,
+    yes: bool,
+    depth: str,
+    allow_unhealthy: bool,
+    format_: str,
+    **asked: Any,
+) -> int:
+    """Make the state what the manifests say, then check the connections that changed."""
+    request = Asked(**asked)
+    saved = _load(plan_file, request) if plan_file else None
+    paths = _saved_paths(session, saved) if saved else request.paths
+    reading = workbench.read_manifests(session, paths)
+    options = saved.options if saved else request.options(session, reading)
+    git = workbench.git_facts(session, reading)
+    workspace = workbench.make_workspace(session)
+    with workbench.open_store(session, Opening.WRITE) as store:
+        planned = reconcile.make_plan(reading, store, options)
+        if saved:
+            saved.require(planned)
+        is_agreed = saved is not None or _asked_about_removals(session, planned, is_sure=yes)
+        applied = reconcile.apply_manifests(
+            workspace,
+            reading,
+            store,
+            options,
+            expected=planned.digest if is_agreed else None,
+            with_secrets=depth != "none",
+            git_facts=git,
+        )
+        workbench.warn(session, applied.plan.warnings)
+        checked = _check(session, workspace, store, applied, reading, depth)
+    view = views.ApplyView(
+        plan=applied.plan,
+        changes=applied.changes,
+        git=git,
+        secrets=applied.secret_changes,
+        health=checked,
+        next_command=checked.next_command if checked else "reconciler health",
+        now=session.now(),
+    )
+    session.output.data(report.formatter(formats.APPLY, format_)(view, session.output.style))
+    unhealthy = probing.exit_code(checked.rows) if checked and not allow_unhealthy else 0
+    return exit_codes.worst((_say_unresolved(session, applied.unresolved), unhealthy))
+
+
+def _check(  # noqa: PLR0917 - what was applied, and what to do with it
+    session: Session,
+    workspace: reconcile.Workspace,
+    store: Store,
+    applied: reconcile.Applied,
+    reading: reconcile.Reading,
+    depth: str,
+) -> views.HealthView | None:
+    """Probes what an apply calls for; None where nothing was asked for."""
+    if depth == "none":
+        return None
+    options = applied.plan.options
+    selector = selection.parse(options.names, options.labels)
+    declared = {resource.ref.key for resource in reading.resources}
+    rows = [
+        row
+        for row in reconcile.select_targets(store.recorded(), selector)
+        if row.ref.key in declared and (depth == "all" or applied.calls_for(row))
+    ]
+    return asyncio.run(probing.probe(session, workspace, store, rows))
+
+
+def _asked_about_removals(session: Session, planned: Plan, *, is_sure: bool) -> bool:
+    """Asks on a terminal before connections go; returns whether this very plan was agreed to.
+
+    Raises:
+        ConfigError: the answer was no.
+    """
+    removed = [c for c in planned.changes if c.action in (Action.ARCHIVE, Action.DELETE)]
+    if not (planned.options.prune and removed) or is_sure or not session.output.can_ask:
+        return False
+    view = views.PlanView(plan=planned, now=session.now())
+    session.output.say(report.formatter(formats.PLAN, "text")(view, session.output.talk_style))
+    if not session.output.confirm(f"Remove {len(removed)} connections?"):
+        raise ConfigError("nothing was applied", "`--yes` does not ask")
+    return True
+
+
+def _compare(session: Session, names: Sequence[str], number: int) -> int:
+    """Shows how a connection differs from an earlier revision of it."""
+    if len(names) != 1:
+        raise ConfigError("`--revision` compares one connection", "name it")
+    with workbench.open_store(session, Opening.READ) as store:
+        row = workbench.find(store, names[0])
+        past = workbench.revision(store, row, number)
+        latest = store.revisions(row.uid)[-1]
+    normal = planning.normal_manifest
+    differing = fields.changes(normal(workbench.as_of(row, past)), normal(row))
+    view = views.HistoryView(
+        recorded=row,
+        rows=(views.HistoryRow(revision=latest, fields=differing),),
+        now=session.now(),
+    )
+    session.output.data(report.formatter(formats.HISTORY, "text")(view, session.output.style))
+    return 0
+
+
+def _save(out: str, session: Session, request: Asked, planned: Plan) -> None:
+    """Writes a plan file, whole or not at all.
+
+    Raises:
+        ConfigError: it cannot be written, or standard input was planned.
+    """
+    if "-" in request.paths:
+        raise ConfigError("a plan of standard input cannot be saved", "name files or folders")
+    paths = request.paths or workbench.default_paths(session)
+    root = session.settings.root
+    inputs = [os.path.relpath(os.path.join(session.cwd, path), root) for path in paths]
+    draft = f"{out}.{os.getpid()}.new"
+    try:
+        with open(draft, "x", encoding="utf-8") as file:
+            file.write(saved_plan.dump(planned, inputs))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, out)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(draft)
+        raise ConfigError(f"the plan cannot be saved: {error.strerror}", "check --out") from None
+
+
+def _load(path: str, request: Asked) -> saved_plan.SavedPlan:
+    if not request.is_bare:
+        raise ConfigError(
+            "`--plan` takes no paths and no options of a plan", "they are in the plan already"
+        )
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            data = file.read(saved_plan.LARGEST_BYTES + 1)
+    except OSError as error:
+        raise InvalidPlanFile(f"the plan cannot be read: {error.strerror}") from None
+    return saved_plan.load(data)
+
+
+def _saved_paths(session: Session, saved: saved_plan.SavedPlan) -> tuple[str, ...]:
+    return tuple(os.path.join(session.settings.root, path) for path in saved.inputs)
+
+
+def _next_command(planned: Plan, request: Asked, out: str | None, *, is_pending: bool) -> str:
+    """Returns the command that carries out the plan, empty where there is nothing to do."""
+    if not (planned.changes or is_pending) or any(c.blocked_by for c in planned.changes):
+        return ""
+    if out:
+        return f"reconciler apply --plan {out}"
+    words = ["reconciler apply", *request.paths]
+    words += [f"--select {name}" for name in request.names]
+    words += [f"-l {label}" for label in request.labels]
+    words += ["--prune"] if request.prune else []
+    words += [f"--prune-limit {request.prune_limit}"] if request.prune_limit is not None else []
+    words += ["--adopt"] if request.adopt else []
+    return " ".join(words)
+
+
+def _say_unresolved(session: Session, unresolved: Sequence[SecretError]) -> int:
+    for error in unresolved:
+        session.output.problem(error.message, error.hint)
+    return _UNRESOLVED if unresolved else 0

@@ -1,0 +1,171 @@
+"""`status`, `describe`, `history`, `events`: what is recorded; nothing is written, nobody asked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+from reconciler import fields, report, selection
+from reconciler import plan as planning
+from reconciler.cli import probing, workbench
+from reconciler.cli.frame import command
+from reconciler.cli.session import Session
+from reconciler.errors import ConfigError
+from reconciler.kinds import durations
+from reconciler.model import Event, Outcome, Phase, Recorded
+from reconciler.report import formats, views
+from reconciler.stores import EventQuery, Opening, Store
+
+_UNHEALTHY = 11
+#: Transitions that `describe` shows.
+_TRANSITIONS = 10
+_names = click.argument("names", nargs=-1)
+_name = click.argument("name")
+
+
+@command(
+    "status", examples=("reconciler status", "reconciler status -l team=hr -o wide", "...")[:2]
+)
+@_names
+@workbench.labels_option()
+@click.option("--archived", is_flag=True, help="Archived connections too.")
+@click.option("--fail-on-unhealthy", is_flag=True, help="Exit 11 where one is not healthy.")
+@workbench.output_option(tuple(formats.STATUS))
+@click.pass_obj
+def status(
+    session: Session,
+    *,
+    names: tuple[str, ...],
+    labels: tuple[str, ...],
+    archived: bool,
+    fail_on_unhealthy: bool,
+    format_: str,
+) -> int:
+    """List connections, the worst first: where they stand, since when, and why."""
+    selector = selection.parse(names, labels)
+    with workbench.open_store(session, Opening.READ) as store:
+        rows = store.recorded(archived=archived)
+        runs = store.runs(limit=1)
+    known = [row for row in rows if archived or row.status.is_live]
+    selection.require(selector, [row.ref for row in known])
+    selected = tuple(row for row in known if selection.matches_row(selector, row))
+    git = runs[0].git if runs else None
+    view = views.StatusView(rows=selected, total=len(known), git=git, now=session.now())
+    session.output.data(report.formatter(formats.STATUS, format_)(view, session.output.style))
+    is_unhealthy = any(_is_unhealthy(row) for row in selected)
+    return _UNHEALTHY if fail_on_unhealthy and is_unhealthy else 0
+
+
+@command(
+    "describe", examples=("reconciler describe hr/orders", "reconciler describe sql/hr/orders")
+)
+@_name
+@workbench.output_option(tuple(formats.DESCRIBE))
+@click.pass_obj
+def describe(session: Session, *, name: str, format_: str) -> int:
+    """Show everything known of one connection: status, last check by stage, transitions."""
+    with workbench.open_store(session, Opening.READ) as store:
+        row = workbench.find(store, name)
+        events = store.events(EventQuery(uid=row.uid))
+        view = views.DescribeView(
+            recorded=row,
+            observation=next(iter(store.observations(row.uid, limit=1)), None),
+            revision=next(iter(reversed(store.revisions(row.uid))), None),
+            transitions=tuple(event for event in events if event.target)[-_TRANSITIONS:],
+            try_commands=_try_commands(row),
+            now=session.now(),
+        )
+    session.output.data(report.formatter(formats.DESCRIBE, format_)(view, session.output.style))
+    return 0
+
+
+@command("history", examples=("reconciler history hr/orders",))
+@_name
+@workbench.output_option(tuple(formats.HISTORY))
+@click.pass_obj
+def history(session: Session, *, name: str, format_: str) -> int:
+    """List the applied changes of one connection: who, when, which commit, what."""
+    with workbench.open_store(session, Opening.READ) as store:
+        row = workbench.find(store, name)
+        revisions = store.revisions(row.uid)
+    manifests = [planning.normal_manifest(workbench.as_of(row, revision)) for revision in revisions]
+    rows = [
+        views.HistoryRow(
+            revision=revision, fields=fields.changes(manifests[at - 1], manifests[at]) if at else ()
+        )
+        for at, revision in enumerate(revisions)
+    ]
+    view = views.HistoryView(recorded=row, rows=tuple(rows), now=session.now())
+    session.output.data(report.formatter(formats.HISTORY, format_)(view, session.output.style))
+    return 0
+
+
+@command("events", examples=("reconciler events", "reconciler events hr/orders --since 1h"))
+@click.argument("name", required=False)
+@click.option(
+    "--type", "types", multiple=True, help="Only events of this type, such as `transition`."
+)
+@click.option("--since", metavar="DURATION", help="Only events of the last `2h`, `7d` ...")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--runs", is_flag=True, help="The applies instead, newest first.")
+@workbench.output_option(tuple(formats.EVENTS))
+@click.pass_obj
+def events(
+    session: Session,
+    *,
+    name: str | None,
+    types: tuple[str, ...],
+    since: str | None,
+    limit: int,
+    runs: bool,
+    format_: str,
+) -> int:
+    """List what happened, oldest first: changes, checks that changed something, commands."""
+    with workbench.open_store(session, Opening.READ) as store:
+        if runs:
+            view = views.RunsView(runs=store.runs(limit=limit), now=session.now())
+            show = report.formatter(formats.RUNS, format_)
+            session.output.data(show(view, session.output.style))
+            return 0
+        found = _find_events(session, store, name, types, since, limit)
+    show = report.formatter(formats.EVENTS, format_)
+    session.output.data(show(views.EventsView(events=found), session.output.style))
+    return 0
+
+
+def _find_events(  # noqa: PLR0917 - the parts of one query
+    session: Session,
+    store: Store,
+    name: str | None,
+    types: tuple[str, ...],
+    since: str | None,
+    limit: int,
+) -> tuple[Event, ...]:
+    uid = workbench.find(store, name).uid if name else None
+    since_at = session.now() - timedelta(seconds=_seconds(since)) if since else None
+    return store.events(EventQuery(uid=uid, types=types, since=since_at, limit=limit))
+
+
+def _seconds(text: str) -> float:
+    try:
+        return durations.parse_duration(text)
+    except ValueError:
+        raise ConfigError(f"`{text}` is not a duration", "write 30s, 5m, 2h or 7d") from None
+
+
+def _is_unhealthy(row: Recorded) -> bool:
+    failed = row.status.phase is Phase.FAILED or probing.is_stopped_by_health(row)
+    return failed or (row.status.is_probed and row.status.last_outcome not in (Outcome.OK, None))
+
+
+def _try_commands(row: Recorded) -> tuple[str, ...]:
+    match row.status.phase:
+        case Phase.SUSPENDED:
+            return (f"reconciler resume {row.ref}", f"reconciler health {row.ref}")
+        case Phase.ARCHIVED:
+            return (f"reconciler history {row.ref}",)
+        case Phase.PENDING | Phase.FAILED:
+            return (f"reconciler health {row.ref}",)
+        case Phase.ACTIVE:
+            return ()

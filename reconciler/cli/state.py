@@ -1,0 +1,120 @@
+"""`state info|check|backup|restore|migrate`: the store itself."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli import workbench
+from reconciler.cli.frame import Group, Row, command
+from reconciler.cli.session import Session
+from reconciler.config import passwords
+from reconciler.errors import ConfigError, StoreDamaged
+from reconciler.model import Phase
+from reconciler.stores import Opening
+
+_SECTION = "Commands"
+_ROWS = {
+    "info": Row(
+        target="reconciler.cli.state:info", summary="Say what the store is", section=_SECTION
+    ),
+    "check": Row(target="reconciler.cli.state:check", summary="Look for damage", section=_SECTION),
+    "backup": Row(
+        target="reconciler.cli.state:backup", summary="Copy it to a file", section=_SECTION
+    ),
+    "restore": Row(
+        target="reconciler.cli.state:restore", summary="Fill it from a backup", section=_SECTION
+    ),
+    "migrate": Row(
+        target="reconciler.cli.state:migrate",
+        summary="Bring its tables to this version",
+        section=_SECTION,
+    ),
+}
+
+state = Group(
+    name="state",
+    rows=_ROWS,
+    help="Look after the state store.",
+    no_args_is_help=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+)
+
+
+@command("info")
+@click.pass_obj
+def info(session: Session) -> int:
+    """Say where the state is, which store it is, and how much it holds."""
+    with workbench.open_store(session, Opening.READ) as store:
+        rows = store.recorded(archived=True)
+        runs = store.runs(limit=1)
+        live = sum(1 for row in rows if row.status.phase is not Phase.ARCHIVED)
+        facts = {
+            "state": shown_url(session),
+            "lineage": store.meta.lineage,
+            "schema": store.meta.schema,
+            "connections": f"{live} live, {len(rows) - live} archived",
+            "last apply": f"{runs[0].id} at {runs[0].at:%Y-%m-%dT%H:%M:%SZ}" if runs else "never",
+        }
+    session.output.data("".join(f"{name:<12} {value}\n" for name, value in facts.items()))
+    return 0
+
+
+@command("check")
+@click.pass_obj
+def check(session: Session) -> int:
+    """Look for damage: pages, rows that do not parse, digests, names that clash."""
+    with workbench.open_store(session, Opening.READ) as store:
+        found = store.check()
+    if found:
+        session.output.data("".join(f"{finding}\n" for finding in found))
+        raise StoreDamaged(
+            f"the state store has {len(found)} faults", "restore a backup: `state restore FILE`"
+        )
+    session.output.data("the state store is sound\n")
+    return 0
+
+
+@command("backup", examples=("reconciler state backup before-upgrade.db",))
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.pass_obj
+def backup(session: Session, *, file: str) -> int:
+    """Write a consistent copy of the whole store to the new FILE, readable by you alone."""
+    with workbench.open_store(session, Opening.READ) as store:
+        store.backup(file)
+    session.output.data(f"the state is copied to {file}\n")
+    return 0
+
+
+@command("restore", examples=("reconciler state restore before-upgrade.db --replace",))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--replace", "replaces", is_flag=True, help="Replace what the store holds.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def restore(session: Session, *, file: str, replaces: bool, yes: bool) -> int:
+    """Fill the state store from the backup FILE, all of it or nothing."""
+    from reconciler.stores import backup as copies
+
+    asks = replaces and session.output.can_ask and not yes
+    if asks and not session.output.confirm(f"Replace all of {shown_url(session)}?"):
+        raise ConfigError("nothing was restored", "`--yes` does not ask")
+    copies.restore(session.settings.state_url, file, replace=replaces, now=session.now())
+    session.output.data(f"the state is what {file} holds\n")
+    return 0
+
+
+@command("migrate")
+@click.pass_obj
+def migrate(session: Session) -> int:
+    """Bring the store's tables to this version; a SQLite file is copied first."""
+    from reconciler.stores import migrate as migration
+
+    session.output.data(migration.migrate(session.settings.state_url, now=session.now()) + "\n")
+    return 0
+
+
+def shown_url(session: Session) -> str:
+    """Returns the URL of the state store without its password."""
+    url = session.settings.state_url
+    for password in passwords(url):
+        url = url.replace(password, "***")
+    return url

@@ -1,0 +1,164 @@
+"""The texts that `new` and `init` write: commented manifests, settings, editor support.
+
+Pure. One row per authentication method and engine; a test validates every combination and fails
+when a method of the schema has no row here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from textwrap import indent
+
+from reconciler.kinds import engines
+from reconciler.settings import DENIED_ENVIRONMENT
+
+API, SQL = "ApiConnection", "SqlConnection"
+#: Kind -> method -> the lines under `auth`; `$NAME` becomes the connection's name in capitals.
+AUTH = {
+    API: {
+        "bearer": "method: bearer\ntoken: {env: $NAME_TOKEN}",
+        "basic": "method: basic\nusername: report\npassword: {env: $NAME_PASSWORD}",
+        "apiKey": "method: apiKey\nin: header               # or query, cookie\n"
+        "name: X-Api-Key\nvalue: {env: $NAME_KEY}",
+        "headers": "method: headers\nheaders:                 # every value is a secret\n"
+        "  X-App-Id: {env: $NAME_APP_ID}\n  X-App-Key: {env: $NAME_APP_KEY}",
+        "none": "method: none",
+    },
+    SQL: {
+        "password": "method: password\nusername: report\npassword: {env: $NAME_PASSWORD}",
+        "none": "method: none",
+    },
+}
+
+_HEAD = """\
+apiVersion: reconciler/v1
+kind: $KIND
+metadata:
+  name: $ID
+  namespace: $NAMESPACE
+  description: What it is for, and whom to ask
+  labels: {team: my-team}    # selectable: -l team=my-team
+spec:
+"""
+_API = """\
+baseUrl: https://api.example.com/v2
+auth:                        # secrets are references: {env: NAME} or {file: path}
+$AUTH
+timeout: {connect: 5s, total: 30s}
+tls: {verify: true}
+health:                      # how it is checked
+  interval: 5m
+  timeout: 10s
+  path: /
+  expect: {status: ["200-299"]}
+"""
+_SERVER = """\
+engine: $ENGINE
+host: db.example.com
+port: $PORT
+database: $DATABASE
+auth:                        # secrets are references: {env: NAME} or {file: path}
+$AUTH
+tls: {mode: verify-full}     # add `ca: {file: path}` for a private authority
+timeout: {connect: 5s, query: 30s}
+health:                      # how it is checked
+  interval: 5m
+  timeout: 10s
+  query: select 1
+"""
+_FILE = """\
+engine: $ENGINE
+database: data/$ID.db        # relative to the project
+health:                      # how it is checked; the file is opened read-only
+  interval: 5m
+  timeout: 10s
+  query: select 1
+"""
+
+#: What `init` puts into `reconciler.toml`.
+SETTINGS = """\
+# Settings of this project. All are optional; flags and RECONCILER_... variables win over them.
+
+[stack]
+name = "default"             # who owns the connections that this project creates
+
+# [state]
+# url = "sqlite:///.reconciler/state.db"
+
+# [prune]
+# limit = 10                 # orphans that one apply may archive
+
+# [health]
+# concurrency = 50           # probes at once
+# per_host = 4               # probes at once to one host
+
+# [secrets]
+# env_allow = ["APP_*"]      # environment variables that manifests may name
+"""
+#: The sample of `init`: suspended, so that a first apply contacts nobody.
+SAMPLE = """\
+# A first connection. Give it a real address and a token, then write `state: active`.
+apiVersion: reconciler/v1
+kind: ApiConnection
+metadata:
+  name: example
+  description: Replace me
+spec:
+  state: suspended           # not checked until it says active
+  baseUrl: https://api.example.com/v2
+  auth: {method: bearer, token: {env: EXAMPLE_TOKEN}}
+  health: {path: /, expect: {status: ["200-299"]}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a new manifest shall be."""
+
+    kind: str
+    name: str
+    namespace: str
+    #: empty for an API
+    engine: str
+    #: a key of `AUTH[kind]`; empty for a database in a file
+    auth: str
+
+
+def manifest(wanted: Wanted) -> str:
+    """Returns a commented manifest; it is valid when the names in it are."""
+    row = engines.ENGINES.get(wanted.engine)
+    body = _API if row is None else _FILE if row.is_file else _SERVER
+    words = {
+        "KIND": wanted.kind,
+        "ID": wanted.name,
+        "NAMESPACE": wanted.namespace,
+        "ENGINE": wanted.engine,
+        "PORT": str(row.default_port) if row else "",
+        "DATABASE": wanted.name.replace("-", "_"),
+        "AUTH": indent(AUTH[wanted.kind].get(wanted.auth, ""), "  "),
+        "NAME": _variable_prefix(wanted.name),
+    }
+    # Twice, because the lines of AUTH hold words as well.
+    return _filled(_filled(_HEAD + indent(body, "  "), words), words)
+
+
+def modeline(schema: str) -> str:
+    """Returns the comment by which editors find the schema at the relative path `schema`."""
+    return f"# yaml-language-server: $schema={schema}\n"
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    def word(match: re.Match[str]) -> str:
+        value = words[match[2]]
+        return indent(value, match[1]) if match[2] == "AUTH" else match[1] + value
+
+    return re.sub(r"( *)\$(AUTH|DATABASE|ENGINE|ID|KIND|NAMESPACE|NAME|PORT)", word, text)
+
+
+def _variable_prefix(name: str) -> str:
+    """Returns `name` as the beginning of a variable's name that manifests may use."""
+    prefix = re.sub("[^A-Z0-9]", "_", name.upper())
+    is_denied = any(fnmatchcase(f"{prefix}_TOKEN", pattern) for pattern in DENIED_ENVIRONMENT)
+    return f"MY_{prefix}" if prefix[:1].isdigit() or is_denied else prefix

@@ -1,0 +1,217 @@
+"""What the commands that touch state share: the opened store, the workspace, common options.
+
+Apart from the commands, so that each of those reads as what it does.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import string
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import click
+
+from reconciler import holds, reconcile, secret_sources, selection, stores
+from reconciler.cli.session import Session
+from reconciler.errors import ConfigError, StoreMissing
+from reconciler.manifests import git
+from reconciler.model import (
+    Diagnostic,
+    GitFacts,
+    JsonObject,
+    Recorded,
+    Revision,
+    Severity,
+    canonical,
+)
+from reconciler.report import diagnostics
+from reconciler.stores import Opening, Store
+
+_ALPHABET = string.ascii_lowercase + string.digits
+#: Characters of an identifier after its prefix.
+_ID_LENGTH = 15
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def make_workspace(session: Session) -> reconcile.Workspace:
+    """Returns what every function of `reconcile` works with."""
+    return reconcile.Workspace(
+        settings=session.settings,
+        redactor=session.redactor,
+        secrets=secret_sources.Secrets(
+            session.settings.secrets, session.environment, session.redactor
+        ),
+        clock=session.now,
+        make_id=_make_id,
+    )
+
+
+def _make_id(prefix: str) -> str:
+    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+@contextmanager
+def open_store(session: Session, opening: Opening) -> Iterator[Store]:
+    """Opens the state store for one command and closes it after.
+
+    Raises:
+        StoreError: it is missing, cannot be opened, is damaged, or needs a migration.
+    """
+    settings = session.settings
+    if opening is Opening.WRITE and settings.is_ci and settings.is_default_state:
+        session.output.warn(
+            "the state is a file in this checkout, which a CI job loses when it ends",
+            "set RECONCILER_STATE to a database that stays",
+        )
+    store = stores.open_store(
+        settings.state_url, opening, wrapping_key=settings.wrapping_key, now=session.now()
+    )
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def open_if_there(session: Session) -> Iterator[Store | None]:
+    """Opens the state store for reading, or gives None where it was never made.
+
+    Raises:
+        StoreError: it is there and cannot be read.
+    """
+    try:
+        opened = open_store(session, Opening.READ)
+        store = opened.__enter__()
+    except StoreMissing:
+        yield None
+        return
+    try:
+        yield store
+    finally:
+        opened.__exit__(None, None, None)
+
+
+def read_manifests(session: Session, paths: Sequence[str]) -> reconcile.Reading:
+    """Reads and validates `paths`; warnings are said, errors are raised.
+
+    Raises:
+        InvalidManifests: there are errors, or no manifest was found.
+    """
+    reading = reconcile.read_manifests(
+        paths or default_paths(session),
+        settings=session.settings,
+        cwd=session.cwd,
+        stdin=session.stdin,
+    )
+    reconcile.require_valid(reading)
+    warn(session, reading.diagnostics)
+    return reading
+
+
+def warn(session: Session, found: Sequence[Diagnostic]) -> None:
+    """Says warnings on standard error."""
+    warnings = tuple(d for d in found if d.severity is Severity.WARNING)
+    if warnings and not session.output.is_quiet:
+        style = session.output.talk_style
+        findings = diagnostics.Findings(diagnostics=warnings, files=0)
+        session.output.say(diagnostics.text(findings, style) + "\n")
+
+
+def default_paths(session: Session) -> tuple[str, ...]:
+    """Returns what a command without paths looks at: `manifests/` of the project, or all of it."""
+    folder = os.path.join(session.settings.root, "manifests")
+    return (folder if os.path.isdir(folder) else session.settings.root,)
+
+
+def git_facts(session: Session, reading: reconcile.Reading) -> GitFacts | None:
+    """Returns the commit that the manifests of `reading` were read at, None outside git."""
+    return git.facts(session.settings.root, reading.roots, session.environment)
+
+
+def output_option(formats: Sequence[str]) -> Callable[[_Function], _Function]:
+    """Adds `-o` with the formats of a screen; the first is the default."""
+    return click.option(
+        "-o",
+        "--output",
+        "format_",
+        type=click.Choice(list(formats)),
+        default=next(iter(formats)),
+        show_default=True,
+        help="What the result looks like.",
+    )
+
+
+def labels_option() -> Callable[[_Function], _Function]:
+    """Adds `-l key=value`, which may be repeated."""
+    return click.option(
+        "-l",
+        "--label",
+        "labels",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Only connections with this label; repeated, with all of them.",
+    )
+
+
+def find(store: Store, name: str) -> Recorded:
+    """Returns the one connection that `name` means: a live one, else the last archived one.
+
+    Raises:
+        ConfigError: none or several are meant.
+    """
+    rows = store.recorded(archived=True)
+    live = {row.ref: row for row in rows if row.status.is_live}
+    every = {row.ref: row for row in sorted(rows, key=lambda row: row.updated_at)} | live
+    wanted = selection.parse_reference(name)
+    return every[selection.one(name, live if any(map(wanted.matches, live)) else every)]
+
+
+def select(store: Store, names: Sequence[str]) -> tuple[Recorded, ...]:
+    """Returns every live connection that `names` mean, each once, and archived ones named whole.
+
+    Raises:
+        ConfigError: a name means nothing, or several without being a glob.
+    """
+    chosen: dict[str, Recorded] = {}
+    for name in names:
+        wanted = selection.parse_reference(name)
+        if wanted.is_glob:
+            live = [row for row in store.recorded() if row.status.is_live]
+            selection.require(selection.Selector(references=(wanted,)), [row.ref for row in live])
+            chosen |= {row.uid: row for row in live if wanted.matches(row.ref)}
+        else:
+            row = find(store, name)
+            chosen[row.uid] = row
+    return tuple(chosen.values())
+
+
+def revision(store: Store, row: Recorded, number: int) -> Revision:
+    """Returns an applied revision of a connection.
+
+    Raises:
+        ConfigError: it has no such revision.
+    """
+    known = {revision.number: revision for revision in store.revisions(row.uid)}
+    if number not in known:
+        numbers = ", ".join(map(str, known))
+        raise ConfigError(f"`{row.ref}` has no revision {number}", f"it has: {numbers}")
+    return known[number]
+
+
+def as_of(row: Recorded, past: Revision) -> Recorded:
+    """Returns the row with the manifest of an earlier revision."""
+    return replace(row, text=past.text)
+
+
+def with_manifest(row: Recorded, manifest: JsonObject) -> Recorded:
+    """Returns the row with another manifest."""
+    return replace(row, text=canonical(manifest))
+
+
+def order(session: Session, reason: str) -> holds.Order:
+    """Returns an order given now by whoever runs this."""
+    return holds.Order(actor=session.settings.actor, reason=reason, now=session.now())

@@ -1,0 +1,174 @@
+"""One attempt to log in to a database: as whom and where to, and what it may use on the way.
+
+These values pass from `probes.sql` on the event loop to a driver in a thread. They are apart from
+`sql.py` so that every driver module can import them without importing the table it stands in.
+A thread cannot be cancelled; the `Lifeline` is how the loop ends a driver that waits for a server.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from reconciler.clients import stages
+from reconciler.errors import ConnectionFailed
+from reconciler.model import Reason, StageName
+from reconciler.redact import Redactor, Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Where to and as whom to connect; everything that a driver is told."""
+
+    #: name of the driver, a key of `sql.DRIVERS`
+    driver: str
+    #: name that the certificate must bear; empty for a database in a file
+    host: str = ""
+    #: numeric, checked by `destination`; only these are contacted, in this order
+    addresses: tuple[str, ...] = ()
+    port: int = 0
+    #: name of the database, or the absolute path of its file
+    database: str
+    username: str = ""
+    #: None sends no password
+    password: Secret | None = None
+    #: `verify-full`, `verify-ca`, `require` or `disable`
+    tls_mode: str = "disable"
+    #: PEM text of the authorities to trust; empty trusts the machine's
+    ca: str = ""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the server must prove with a certificate who it is."""
+        return self.tls_mode in ("verify-full", "verify-ca")
+
+
+class Lifeline:
+    """Ends a driver that waits in another thread; `cut` may come at any time, from any thread."""
+
+    __slots__ = ("_end", "_guard", "_is_cut", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_cut = False
+        self._end: Callable[[], None] | None = None
+        self._guard: socket.socket | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        return self._is_cut
+
+    def hold_socket(self, descriptor: int) -> None:
+        """Makes `cut` shut down the connection behind `descriptor`, instead of what was held.
+
+        Keeps a duplicate, so that a driver may close its own descriptor at any time without the
+        number meaning another file when `cut` comes.
+        """
+        guard = socket.socket(fileno=os.dup(descriptor))
+        self.hold(lambda: guard.shutdown(socket.SHUT_RDWR), guard)
+
+    def hold(self, end: Callable[[], None], guard: socket.socket | None = None) -> None:
+        """Makes `cut` call `end`, which must not block; calls it now when `cut` came before."""
+        self.release()
+        with self._lock:
+            self._end, self._guard = end, guard
+            if self._is_cut:
+                self._call()
+
+    def cut(self) -> None:
+        """Ends what is held, now or as soon as something is."""
+        with self._lock:
+            self._is_cut = True
+            self._call()
+
+    def release(self) -> None:
+        """Forgets what is held; `cut` no longer touches it."""
+        with self._lock:
+            self._end = None
+            if self._guard is not None:
+                self._guard.close()
+                self._guard = None
+
+    def _call(self) -> None:
+        if self._end is not None:
+            with suppress(OSError):  # not connected any more: ended already
+                self._end()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What one attempt may use; deadlines are on the clock of `time.monotonic`."""
+
+    stages: stages.Stages
+    redactor: Redactor
+    lifeline: Lifeline
+    #: the login must be done by then
+    connect_by: float
+    #: longest time for the health query
+    query_s: float
+    #: everything must be done by then
+    end_by: float
+
+    def remaining(self, by: float) -> float:
+        """Returns the seconds left until `by`.
+
+        Raises:
+            TimeoutError: none are left, or the lifeline was cut.
+        """
+        left = by - time.monotonic()
+        if left <= 0 or self.lifeline.is_cut:
+            raise TimeoutError
+        return left
+
+    @property
+    def query_by(self) -> float:
+        """When a query that starts now must be done."""
+        return min(self.end_by, time.monotonic() + self.query_s)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether whatever failed just now failed because its time was up."""
+        return self.lifeline.is_cut or time.monotonic() >= self.end_by
+
+    def timed_out(self) -> ConnectionFailed:
+        """Returns the failure of the stage that took too long."""
+        stage = self.stages.last
+        if stage not in _TIMEOUTS:
+            stage = StageName.TCP
+        reason, message, hint = _TIMEOUTS[stage]
+        return ConnectionFailed(reason, stage, message, hint)
+
+
+#: What it means that time ran out, by the stage that was under way: reason, message, hint.
+_TIMEOUTS = {
+    StageName.DNS: (
+        Reason.DNS_FAILURE,
+        "the host name is not resolved in time",
+        "check that this machine's name servers answer",
+    ),
+    StageName.TCP: (
+        Reason.CONNECT_TIMEOUT,
+        "the server does not accept the connection in time",
+        "check the host and the port, and that a firewall between lets the connection through",
+    ),
+    StageName.TLS: (
+        Reason.CONNECT_TIMEOUT,
+        "the server does not finish the TLS handshake in time",
+        "check that the port belongs to a server of this engine",
+    ),
+    StageName.AUTH: (
+        Reason.CONNECT_TIMEOUT,
+        "the server does not finish the login in time",
+        "check that the port belongs to a server of this engine",
+    ),
+    StageName.QUERY: (
+        Reason.READ_TIMEOUT,
+        "the health query does not finish in time",
+        "choose a cheaper `health.query`, or raise `health.timeout` and `timeout.query`",
+    ),
+}

@@ -1,0 +1,88 @@
+"""DuckDB files: opened read-only, never created, cut off from files and network, one row read.
+
+A file has no login, so everything happens at the stage `query`. A DuckDB query can read any file,
+load extensions from the network and see Python's variables; the settings below end all three, and
+lock themselves.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from reconciler.clients import files, sql, sql_errors
+from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.sql_errors import Meaning
+from reconciler.errors import ConnectionFailed
+from reconciler.model import Reason, StageName
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "allow_community_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "threads": "1",
+    "lock_configuration": "true",
+}
+
+_UNREADABLE = Meaning(
+    reason=Reason.PROTOCOL_ERROR,
+    message="the file is no DuckDB database, or another process has it open for writing",
+    hint="check `database`, and whether a program keeps the file open",
+)
+#: Exception class -> meaning, the most specific first; others mean a wrong query.
+_MEANINGS: tuple[tuple[type[duckdb.Error], Meaning], ...] = (
+    (duckdb.InterruptException, sql_errors.QUERY_TIMED_OUT),
+    (duckdb.PermissionException, sql_errors.NOT_PERMITTED),
+    (duckdb.OutOfMemoryException, sql_errors.SERVER_TROUBLE),
+    (duckdb.InternalException, sql_errors.SERVER_TROUBLE),
+    (duckdb.FatalException, sql_errors.SERVER_TROUBLE),
+)
+
+
+def open_connection(login: Login, attempt: Attempt) -> duckdb.DuckDBPyConnection:
+    """Returns a read-only connection to the file.
+
+    Raises:
+        ConnectionFailed: DatabaseMissing, PermissionDenied, or it is no database.
+    """
+    with attempt.stages.stage(StageName.QUERY):
+        return _open(login)
+
+
+def check(login: Login, query: str, attempt: Attempt) -> None:
+    """Opens the file read-only, runs `query`, fetches one row, and closes it.
+
+    Raises:
+        ConnectionFailed: why it was not possible.
+    """
+    with attempt.stages.stage(StageName.QUERY):
+        connection = _open(login)
+        try:
+            attempt.lifeline.hold(connection.interrupt)
+            if attempt.is_over:
+                raise attempt.timed_out()
+            connection.sql(query).limit(1).fetchall()  # `execute` would fetch all rows first
+        except duckdb.Error as error:
+            raise _explain(error, attempt) from None
+        finally:
+            attempt.lifeline.release()
+            connection.close()
+
+
+DRIVER = sql.Driver(open_connection=open_connection, check=check)
+
+
+def _open(login: Login) -> duckdb.DuckDBPyConnection:
+    files.require(login.database)
+    try:
+        return duckdb.connect(login.database, read_only=True, config=_SETTINGS)
+    except duckdb.Error:
+        raise sql_errors.failure(StageName.QUERY, _UNREADABLE) from None
+
+
+def _explain(error: duckdb.Error, attempt: Attempt) -> ConnectionFailed:
+    for kind, meaning in _MEANINGS:
+        if isinstance(error, kind):
+            return sql_errors.failure(StageName.QUERY, meaning)
+    return sql_errors.refused(attempt, sql_errors.QUERY_FAILED, type(error).__name__, str(error))

@@ -1,0 +1,185 @@
+"""MySQL and MariaDB through PyMySQL: one login over a socket of ours, and one read-only row.
+
+The socket is opened here, to a checked address, and handed to PyMySQL, so that nothing is resolved
+twice and the loop can end what blocks. PyMySQL trusts the server in three places where we do not;
+each is closed below: older versions go on without TLS when a server offers none, any server may ask
+for the password as it is, and any server may ask for a file (LOAD DATA LOCAL).
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pymysql
+from pymysql.constants import CLIENT
+from pymysql.cursors import SSCursor
+
+from reconciler.clients import mysql_refusals, sql, sql_errors, tcp, tls
+from reconciler.clients.attempt import Attempt, Login
+from reconciler.model import StageName
+
+
+def open_connection(login: Login, attempt: Attempt) -> _Session:
+    """Logs in once and returns the connection.
+
+    Raises:
+        ConnectionFailed: why and at which stage it was not possible.
+    """
+    plain = _connect(login, attempt)
+    try:
+        session = _Session(login, attempt)
+        with mysql_refusals.translated(login, attempt), ExitStack() as running:
+            session.log_in(plain, running)
+    except BaseException:
+        plain.close()
+        raise
+    return session
+
+
+def check(login: Login, query: str, attempt: Attempt) -> None:
+    """Logs in once, runs `query` read-only, fetches one row, and closes the connection.
+
+    Raises:
+        ConnectionFailed: why and at which stage it was not possible.
+    """
+    session = open_connection(login, attempt)
+    try:
+        with attempt.stages.stage(StageName.QUERY), mysql_refusals.translated(login, attempt):
+            _read_one_row(session, query, attempt)
+    finally:
+        session.drop()
+
+
+DRIVER = sql.Driver(open_connection=open_connection, check=check)
+
+
+def _connect(login: Login, attempt: Attempt) -> socket.socket:
+    """Returns a socket to the first address that accepts; each gets an even share of the time."""
+    with attempt.stages.stage(StageName.TCP) as stage:
+        for left, address in zip(range(len(login.addresses), 0, -1), login.addresses, strict=True):
+            stage.detail = address
+            share = max(0.001, attempt.connect_by - time.monotonic()) / left
+            plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+            try:
+                attempt.lifeline.hold_socket(plain.fileno())
+                plain.settimeout(share)
+                plain.connect((address, login.port))
+                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                plain.close()
+                is_late = attempt.is_over or isinstance(error, TimeoutError)
+                if left == 1 or attempt.is_over:
+                    raise (attempt.timed_out() if is_late else tcp.connect_failure(error)) from None
+            else:
+                return plain
+    raise AssertionError("a login has at least one address")
+
+
+class _Session(pymysql.connections.Connection[SSCursor]):
+    """PyMySQL's connection, its steps timed, and sending nothing that the login does not allow."""
+
+    server_capabilities: int
+    server_version: str
+    _result: pymysql.connections.MySQLResult | None
+
+    def __init__(self, login: Login, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._login = login
+        self._running = ExitStack()
+        is_plain = login.tls_mode == "disable"
+        context = None if is_plain else tls.context(tls.TlsMode(login.tls_mode), login.ca)
+        patience_s = max(0.001, attempt.end_by - time.monotonic())
+        super().__init__(
+            host=login.host,
+            port=login.port,
+            # bytes, because PyMySQL encodes text as Latin-1
+            password=login.password.reveal().encode() if login.password else b"",
+            database=login.database,
+            charset="utf8mb4",
+            ssl=context,
+            ssl_disabled=is_plain,
+            connect_timeout=patience_s,
+            read_timeout=patience_s,
+            write_timeout=patience_s,
+            local_infile=False,
+            auth_plugin_map=mysql_refusals.refused_plugins(login),
+            server_public_key=mysql_refusals.NeverKey() if is_plain else None,
+            program_name="reconciler",
+            cursorclass=SSCursor,
+            defer_connect=True,
+        )
+        self.user = login.username  # PyMySQL takes an empty one for the name of the OS user
+        if context is not None:
+            self.ctx = _TimedContext(context, self._begin_login)
+
+    def log_in(self, plain: socket.socket, running: ExitStack) -> None:
+        """Logs in over `plain`; the stage that is under way is left when `running` is."""
+        self._running = running
+        first = StageName.AUTH if self._login.tls_mode == "disable" else StageName.TLS
+        running.enter_context(self._attempt.stages.stage(first))
+        self.connect(plain)
+
+    def abandon_rows(self) -> None:
+        """Keeps PyMySQL from reading the rows that are left, which it does even as garbage."""
+        if self._result is not None:
+            self._result.unbuffered_active = False
+
+    def drop(self) -> None:
+        """Closes the connection, if it still is one."""
+        if self.open:
+            self.close()
+
+    def _begin_login(self) -> None:
+        self._running.close()
+        self._running.enter_context(self._attempt.stages.stage(StageName.AUTH))
+
+    def _get_server_information(self) -> None:
+        """Reads the server's greeting; ends here when TLS is wanted and not offered.
+
+        PyMySQL before 1.2 has no such check and logs in without TLS.
+        """
+        super()._get_server_information()  # type: ignore[misc]  # left out of the stubs
+        if self._login.tls_mode != "disable" and not self.server_capabilities & CLIENT.SSL:
+            raise sql_errors.failure(StageName.TLS, sql_errors.NO_TLS)
+
+
+class _TimedContext:
+    """The one method of an SSL context that PyMySQL calls; says when the handshake is done."""
+
+    __slots__ = ("_context", "_done")
+
+    def __init__(self, context: ssl.SSLContext, done: Callable[[], None]) -> None:
+        self._context = context
+        self._done = done
+
+    def wrap_socket(self, plain: socket.socket, server_hostname: str) -> ssl.SSLSocket:
+        wrapped = self._context.wrap_socket(plain, server_hostname=server_hostname)
+        self._done()
+        return wrapped
+
+
+#: The server's own limit for a query, which then ends there too: MariaDB in seconds, MySQL in
+#: milliseconds. Servers and proxies that know neither answer with errno 1193.
+_TIME_LIMITS = {
+    True: ("SET SESSION max_statement_time = {:.3f}", 1.0),
+    False: ("SET SESSION max_execution_time = {:.0f}", 1000.0),
+}
+
+
+def _read_one_row(session: _Session, query: str, attempt: Attempt) -> None:
+    cursor = session.cursor()
+    try:
+        statement, scale = _TIME_LIMITS["MariaDB" in session.server_version]
+        left_s = max(0.001, attempt.query_by - time.monotonic())
+        with mysql_refusals.unknown_variables_ignored():
+            cursor.execute(statement.format(left_s * scale))
+        cursor.execute("START TRANSACTION READ ONLY")
+        cursor.execute(query)
+        if cursor.fetchone() is None or cursor.fetchone() is None:
+            session.rollback()  # else rows are left, and closing ends the transaction as well
+    finally:
+        session.abandon_rows()

@@ -1,0 +1,173 @@
+"""Why MySQL or MariaDB refused, and what we refuse them: from PyMySQL's exceptions to our reasons.
+
+PyMySQL parses what a server sends with few checks: a hostile or foreign server can make it raise
+nearly any built-in exception. Its own texts quote host, user and what the server sent; only the
+server's error text is kept, cleaned, behind the errno.
+"""
+
+from __future__ import annotations
+
+import ssl
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import pymysql
+
+from reconciler.clients import sql_errors, tcp, tls
+from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.sql_errors import Meaning
+from reconciler.errors import ConnectionFailed
+from reconciler.model import Reason, StageName
+
+_HOST_BLOCKED = Meaning(
+    reason=Reason.PERMISSION_DENIED,
+    message="the server blocks this machine after too many failed connections",
+    hint="run FLUSH HOSTS on the server, and see its log for why they failed",
+)
+_TLS_REQUIRED = Meaning(
+    reason=Reason.TLS_FAILURE,
+    message="the server accepts TLS only",
+    hint="use it: `tls: {mode: verify-full}`",
+)
+_PLUGIN_UNKNOWN = Meaning(
+    reason=Reason.PROTOCOL_ERROR,
+    message="the server asks for a way to log in that is not supported; nothing was sent",
+    hint="let the user log in with caching_sha2_password, ed25519 or mysql_native_password",
+)
+#: errno -> meaning (MySQL "Server Error Message Reference", MariaDB "Error Codes"; from 2000 on the
+#: codes are PyMySQL's own, named as in MySQL's "Client Error Message Reference").
+_MEANINGS = {
+    1040: sql_errors.TOO_MANY_CLIENTS,
+    1044: sql_errors.NOT_PERMITTED,
+    1045: sql_errors.LOGIN_REFUSED,
+    1049: sql_errors.DATABASE_MISSING,
+    1053: sql_errors.NOT_READY,
+    1077: sql_errors.NOT_READY,
+    1079: sql_errors.NOT_READY,
+    1129: _HOST_BLOCKED,
+    1130: sql_errors.NOT_LET_IN,
+    1142: sql_errors.NOT_PERMITTED,
+    1143: sql_errors.NOT_PERMITTED,
+    1152: sql_errors.NOT_READY,
+    1203: sql_errors.TOO_MANY_CLIENTS,
+    1205: sql_errors.QUERY_TIMED_OUT,
+    1226: sql_errors.TOO_MANY_CLIENTS,
+    1227: sql_errors.NOT_PERMITTED,
+    1317: sql_errors.QUERY_TIMED_OUT,
+    1370: sql_errors.NOT_PERMITTED,
+    1698: sql_errors.LOGIN_REFUSED,
+    1792: sql_errors.QUERY_WRITES,
+    1862: sql_errors.LOGIN_REFUSED,
+    1969: sql_errors.QUERY_TIMED_OUT,
+    2059: _PLUGIN_UNKNOWN,
+    3024: sql_errors.QUERY_TIMED_OUT,
+    3118: sql_errors.LOGIN_REFUSED,
+    3159: _TLS_REQUIRED,
+    4151: sql_errors.LOGIN_REFUSED,
+}
+_UNKNOWN_VARIABLE = 1193
+#: The lowest errno of PyMySQL's own; above stand MySQL's newer server errors again.
+_OWN_CODES = range(2000, 3000)
+#: What PyMySQL raises when it stumbles over bytes that no MySQL server sends.
+_GARBLED = (
+    pymysql.Error,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class NeverKey(bytes):
+    """Stands for the server's public key where there is no TLS; to look at it ends the login.
+
+    PyMySQL would hide the password with a key that it takes from whoever answers. MySQL's own
+    client refuses as well unless told otherwise (its option `get-server-public-key`).
+    """
+
+    def __bool__(self) -> NoReturn:
+        raise sql_errors.failure(StageName.AUTH, sql_errors.CLEARTEXT_REFUSED)
+
+
+class _Refuse:
+    """An authentication plugin that sends nothing."""
+
+    def __init__(self, connection: pymysql.Connection) -> None:
+        del connection
+
+    def authenticate(self, packet: object) -> NoReturn:
+        del packet
+        raise sql_errors.failure(StageName.AUTH, sql_errors.CLEARTEXT_REFUSED)
+
+
+def refused_plugins(login: Login) -> dict[str, Callable[[pymysql.Connection], object]]:
+    """Returns the ways to log in that are not used, in PyMySQL's form.
+
+    The hash of `mysql_old_password` is worth nothing. `dialog` and `mysql_clear_password` send the
+    password as it is, which only a server that has proved who it is may ask for; the full exchange
+    of `sha256_password` does so too, and is left to TLS of any kind, as in MySQL's own client.
+    """
+    names = ["mysql_old_password"]
+    if not login.is_verified:
+        names += ["dialog", "mysql_clear_password"]
+    if login.tls_mode == "disable":
+        names += ["sha256_password"]
+    return dict.fromkeys(names, _Refuse)
+
+
+@contextmanager
+def translated(login: Login, attempt: Attempt) -> Iterator[None]:
+    """Turns whatever PyMySQL raises inside into `ConnectionFailed`."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise tls.failure(error) from None
+    except OSError as error:
+        raise _broken(error, attempt) from None
+    except _GARBLED as error:
+        raise _explain(error, login, attempt) from None
+
+
+@contextmanager
+def unknown_variables_ignored() -> Iterator[None]:
+    """Lets a `SET` pass that the server has no such variable for."""
+    try:
+        yield
+    except pymysql.Error as error:
+        if error.args[:1] != (_UNKNOWN_VARIABLE,):
+            raise
+
+
+def _explain(error: Exception, login: Login, attempt: Attempt) -> ConnectionFailed:
+    stage = attempt.stages.last or StageName.TCP
+    if isinstance(error.__context__, OSError) or attempt.is_over:
+        return _broken(error.__context__, attempt)
+    if isinstance(error, RuntimeError) and stage is StageName.QUERY:
+        return sql_errors.failure(stage, sql_errors.FILE_REQUESTED)
+    code = error.args[0] if isinstance(error, pymysql.Error) and error.args else None
+    if code in (2006, 2013):
+        return tcp.cut(None, stage)
+    if not isinstance(code, int) or code == 0 or (code in _OWN_CODES and code not in _MEANINGS):
+        return sql_errors.failure(stage, sql_errors.NOT_UNDERSTOOD)
+    is_query = stage is StageName.QUERY
+    meaning = _MEANINGS.get(
+        code, sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
+    )
+    if meaning is sql_errors.LOGIN_REFUSED and login.password is None:
+        meaning = sql_errors.PASSWORD_WANTED
+    if code in _OWN_CODES:
+        return sql_errors.failure(stage, meaning)
+    return sql_errors.refused(attempt, meaning, str(code), str(error.args[1]))
+
+
+def _broken(error: BaseException | None, attempt: Attempt) -> ConnectionFailed:
+    if attempt.is_over or isinstance(error, TimeoutError):
+        return attempt.timed_out()
+    stage = attempt.stages.last or StageName.TCP
+    return tcp.cut(error if isinstance(error, OSError) else None, stage)

@@ -1,0 +1,284 @@
+"""PostgreSQL through psycopg: one login to one checked address, and one read-only row.
+
+The steps of a login are driven here, through libpq's own non-blocking interface (libpq, "Database
+Connection Control Functions"), for three reasons: each is timed, all end by one deadline, and a
+login is never repeated behind our back, as `psycopg.connect` does for several addresses. Why a
+server refused is read by `postgresql_refusals`. Every parameter that libpq would take from the
+environment or from the home folder is given explicitly.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+from psycopg.pq.abc import PGconn, PGresult
+
+from reconciler.clients import postgresql_refusals, sql, tcp
+from reconciler.clients.attempt import Attempt, Login
+from reconciler.errors import ConnectionFailed
+from reconciler.model import StageName
+
+#: A path that exists nowhere: libpq reads its default files only when it is given no path.
+_NO_FILE = "/dev/null/none"
+#: libpq's default for each is a variable or a file of whoever runs this; none of it is wanted.
+_NEUTRAL: dict[str, str | int] = {
+    "application_name": "reconciler",
+    "channel_binding": "prefer",
+    "client_encoding": "UTF8",
+    "connect_timeout": 0,
+    "gssencmode": "disable",
+    "krbsrvname": "postgres",
+    "load_balance_hosts": "disable",
+    "options": "",
+    "passfile": _NO_FILE,
+    "requirepeer": "",
+    "sslcertmode": "disable",
+    "sslcrl": _NO_FILE,
+    "sslnegotiation": "postgres",
+    "sslsni": 1,
+    "ssl_min_protocol_version": "TLSv1.2",
+    "target_session_attrs": "any",
+}
+#: Parameters that older versions of libpq do not know, and do not need.
+_KNOWN = frozenset(default.keyword.decode() for default in pq.Conninfo.get_defaults())
+
+#: Ways to log in that a server may ask for (libpq, `require_auth`). `none` is trust: nothing is
+#: sent. MD5 answers can be guessed offline, so they go over TLS only; a password goes as it is only
+#: to a server that has proved who it is.
+_ACCEPTED_LOGINS = {
+    "disable": "none,scram-sha-256",
+    "require": "none,scram-sha-256,md5",
+    "verify-ca": "none,scram-sha-256,md5,password",
+    "verify-full": "none,scram-sha-256,md5,password",
+}
+#: Where systems keep their authorities in one file: Debian and Alpine, Fedora, SUSE, RHEL, BSD and
+#: macOS (the list of Go's crypto/x509). The OpenSSL inside psycopg knows another system's paths.
+_AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+_TCP_STATES = frozenset({pq.ConnStatus.NEEDED, pq.ConnStatus.STARTED})
+_TLS_STATES = frozenset({pq.ConnStatus.MADE, pq.ConnStatus.SSL_STARTUP})
+_AUTH_STATES = frozenset(pq.ConnStatus) - {pq.ConnStatus.OK, pq.ConnStatus.BAD}
+_EVENTS = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+#: What `strerror` says for each errno that a connect can end with; libpq tells only the text.
+_ERRNO_TEXTS = {
+    os.strerror(code): code
+    for code in (
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.ETIMEDOUT,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.EADDRNOTAVAIL,
+        errno.EACCES,
+        errno.EPERM,
+    )
+}
+
+
+def open_connection(login: Login, attempt: Attempt) -> psycopg.Connection:
+    """Logs in once and returns the connection; not in a transaction.
+
+    Raises:
+        ConnectionFailed: why and at which stage it was not possible.
+    """
+    return psycopg.Connection(_log_in(login, attempt))
+
+
+def check(login: Login, query: str, attempt: Attempt) -> None:
+    """Logs in once, runs `query` read-only, fetches one row, and closes the connection.
+
+    Raises:
+        ConnectionFailed: why and at which stage it was not possible.
+    """
+    connection = _log_in(login, attempt)
+    try:
+        with attempt.stages.stage(StageName.QUERY):
+            _read_one_row(connection, query, attempt)
+    finally:
+        connection.finish()
+
+
+DRIVER = sql.Driver(open_connection=open_connection, check=check)
+
+
+def _log_in(login: Login, attempt: Attempt) -> PGconn:
+    with _authorities_file(login) as authorities:
+        handshake = _connect(login, authorities, attempt)
+        try:
+            _authenticate(handshake, login, attempt)
+        except BaseException:
+            handshake.connection.finish()
+            raise
+    handshake.connection.nonblocking = 1
+    return handshake.connection
+
+
+def _authenticate(handshake: _Handshake, login: Login, attempt: Attempt) -> None:
+    connection = handshake.connection
+    if login.tls_mode != "disable":
+        with attempt.stages.stage(StageName.TLS):
+            if not handshake.leave(_TLS_STATES, attempt.connect_by):
+                raise postgresql_refusals.explain_tls(connection, login, attempt)
+    with attempt.stages.stage(StageName.AUTH):
+        if not handshake.leave(_AUTH_STATES, attempt.connect_by):
+            raise postgresql_refusals.explain_login(connection, login, attempt)
+
+
+def _connect(login: Login, authorities: str, attempt: Attempt) -> _Handshake:
+    """Returns a connection that has reached a server and sent nothing of the login yet.
+
+    Addresses are tried in order, each for an even share of the time that is left.
+    """
+    with attempt.stages.stage(StageName.TCP) as stage:
+        for left, address in zip(range(len(login.addresses), 0, -1), login.addresses, strict=True):
+            stage.detail = address
+            share = time.monotonic() + max(0.0, attempt.connect_by - time.monotonic()) / left
+            connection = pq.PGconn.connect_start(_conninfo(login, address, authorities))
+            try:
+                return _reach(connection, attempt, share)
+            except BaseException as error:
+                connection.finish()
+                if left == 1 or attempt.is_over or not isinstance(error, ConnectionFailed):
+                    raise
+    raise AssertionError("a login has at least one address")
+
+
+def _reach(connection: PGconn, attempt: Attempt, by: float) -> _Handshake:
+    postgresql_refusals.ask_for_codes(connection)
+    handshake = _Handshake(connection, attempt)
+    if connection.status != pq.ConnStatus.BAD:
+        attempt.lifeline.hold_socket(connection.socket)
+        if handshake.leave(_TCP_STATES, by):
+            return handshake
+    text = postgresql_refusals.text_of(connection)
+    codes = (code for words, code in _ERRNO_TEXTS.items() if words in text)
+    raise tcp.connect_failure(OSError(next(codes, 0), ""))
+
+
+class _Handshake:
+    """Lets libpq take its steps, each when the socket is ready for it."""
+
+    __slots__ = ("_attempt", "_waits_for", "connection")
+
+    def __init__(self, connection: PGconn, attempt: Attempt) -> None:
+        self.connection = connection
+        self._attempt = attempt
+        # libpq's manual: "as if PQconnectPoll had last returned PGRES_POLLING_WRITING"
+        self._waits_for = select.POLLOUT
+
+    def leave(self, states: frozenset[pq.ConnStatus], by: float) -> bool:
+        """Goes on until the connection is in none of `states`; returns whether it is still good."""
+        connection = self.connection
+        while connection.status in states:
+            _wait(connection, self._waits_for, self._attempt, by)
+            self._waits_for = _EVENTS.get(pq.PollingStatus(connection.connect_poll()), 0)
+        if connection.status == pq.ConnStatus.BAD and self._attempt.is_over:
+            raise self._attempt.timed_out()
+        return connection.status != pq.ConnStatus.BAD
+
+
+def _wait(connection: PGconn, events: int, attempt: Attempt, by: float) -> None:
+    """Returns when the socket is ready; nothing else blocks, since no name is left to resolve."""
+    poller = select.poll()
+    poller.register(connection.socket, events)
+    try:
+        ready = poller.poll(attempt.remaining(by) * 1000)
+    except TimeoutError:
+        ready = []
+    if not ready:
+        raise attempt.timed_out()
+
+
+def _conninfo(login: Login, address: str, authorities: str) -> bytes:
+    parameters: dict[str, str | int] = _NEUTRAL | {
+        "host": login.host,
+        "hostaddr": address,
+        "port": login.port,
+        "dbname": login.database,
+        "user": login.username,
+        "password": login.password.reveal() if login.password else "",
+        "sslmode": login.tls_mode,
+        "sslrootcert": authorities,
+        "require_auth": _ACCEPTED_LOGINS[login.tls_mode] if login.password else "none",
+    }
+    known = {name: value for name, value in parameters.items() if name in _KNOWN}
+    return make_conninfo("", **known).encode()
+
+
+@contextmanager
+def _authorities_file(login: Login) -> Iterator[str]:
+    """Yields the path of the authorities to trust; libpq takes them from a file only."""
+    if not login.is_verified:
+        yield _NO_FILE
+    elif not login.ca:
+        yield next((path for path in _AUTHORITIES if Path(path).is_file()), "system")
+    else:
+        with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="reconciler-ca-") as file:
+            file.write(login.ca)
+            file.flush()
+            yield file.name
+
+
+def _read_one_row(connection: PGconn, query: str, attempt: Attempt) -> None:
+    by = attempt.query_by
+    milliseconds = max(1, round((by - time.monotonic()) * 1000))
+    begin = f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds}"
+    connection.send_query(begin.encode())
+    for result in _results(connection, attempt, by):
+        _expect(result, attempt)
+    # The extended protocol takes one statement only, whatever the text holds.
+    connection.send_query_params(query.encode(), None)
+    connection.set_single_row_mode()
+    rows = 0
+    for result in _results(connection, attempt, by):
+        _expect(result, attempt)
+        rows += result.ntuples
+        if rows > 1:
+            return  # closing ends the transaction as well, and spares us all the other rows
+    connection.send_query(b"ROLLBACK")
+    for result in _results(connection, attempt, by):
+        _expect(result, attempt)
+
+
+_GOOD = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.SINGLE_TUPLE, pq.ExecStatus.TUPLES_OK})
+
+
+def _expect(result: PGresult, attempt: Attempt) -> None:
+    if result.status not in _GOOD:
+        raise postgresql_refusals.explain_query(result, attempt)
+
+
+def _results(connection: PGconn, attempt: Attempt, by: float) -> Iterator[PGresult]:
+    """Yields what the server answers to the query that was just sent, as it comes in."""
+    try:
+        while connection.flush():
+            _wait(connection, select.POLLIN | select.POLLOUT, attempt, by)
+            connection.consume_input()
+        while True:
+            while connection.is_busy():
+                _wait(connection, select.POLLIN, attempt, by)
+                connection.consume_input()
+            result = connection.get_result()
+            if result is None:
+                return
+            yield result
+    except psycopg.OperationalError:
+        if attempt.is_over:
+            raise attempt.timed_out() from None
+        raise tcp.cut(None, StageName.QUERY) from None

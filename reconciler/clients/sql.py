@@ -1,0 +1,127 @@
+"""From a `Login` to an open database connection or a checked one, through a table of drivers.
+
+Blocking, for a thread of `tools.threads`. Names are resolved before, on the event loop, and only
+the addresses in the `Login` are contacted. Drivers are imported when first needed: some take longer
+to import than a server takes to answer, so `load` is apart and its time is nobody's latency.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from reconciler.clients.attempt import Attempt, Login
+from reconciler.errors import ConnectionFailed
+from reconciler.kinds import engines
+from reconciler.model import JsonObject, Reason, StageName
+from reconciler.redact import Secret
+
+
+class DbapiConnection(Protocol):
+    """What every driver's connection can do (PEP 249)."""
+
+    def cursor(self) -> object: ...
+    def commit(self) -> object: ...
+    def rollback(self) -> object: ...
+    def close(self) -> object: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """One library that speaks to databases; both functions block and raise `ConnectionFailed`."""
+
+    #: logs in once, by `attempt.connect_by`; the caller closes the connection
+    open_connection: Callable[[Login, Attempt], DbapiConnection]
+    #: logs in once, runs a query read-only, fetches one row, and leaves nothing open
+    check: Callable[[Login, str, Attempt], None]
+
+
+#: Name of the driver -> where its `Driver` is.
+DRIVERS = {
+    "duckdb": "reconciler.clients.duckdb:DRIVER",
+    "psycopg": "reconciler.clients.postgresql:DRIVER",
+    "pymysql": "reconciler.clients.mysql:DRIVER",
+    "sqlite3": "reconciler.clients.sqlite:DRIVER",
+}
+
+
+def is_loaded(engine: str) -> bool:
+    """Whether `load` has nothing left to import."""
+    return DRIVERS[engines.ENGINES[engine].driver].partition(":")[0] in sys.modules
+
+
+def load(engine: str) -> Driver:
+    """Returns the driver of `engine`, importing its library now.
+
+    Raises:
+        ConnectionFailed: DriverMissing; the hint is the command that installs it.
+    """
+    row = engines.ENGINES[engine]
+    module, attribute = DRIVERS[row.driver].split(":")
+    try:
+        driver: Driver = getattr(import_module(module), attribute)
+    except ImportError:
+        raise ConnectionFailed(
+            Reason.DRIVER_MISSING,
+            StageName.QUERY if row.is_file else StageName.TCP,
+            f"the library for {engine} is not installed here",
+            f'install it: `pip install "reconciler[{row.extra}]"`',
+        ) from None
+    return driver
+
+
+def describe(
+    spec: JsonObject,
+    secrets: Mapping[str, Secret],
+    *,
+    addresses: tuple[str, ...],
+    ca: str,
+    path: str,
+) -> Login:
+    """Returns the login that a normalised `spec` asks for.
+
+    `secrets` maps the JSON pointer of each reference inside `spec` to its value. `path` is where a
+    database in a file lies, absolute; `ca` is the text behind `tls.ca`, or empty.
+    """
+    row = engines.ENGINES[spec["engine"]]
+    if row.is_file:
+        return Login(driver=row.driver, database=path)
+    auth = spec["auth"]
+    return Login(
+        driver=row.driver,
+        host=spec["host"],
+        addresses=addresses,
+        port=spec["port"],
+        database=spec["database"],
+        username=auth.get("username", ""),
+        password=secrets.get("/auth/password"),
+        tls_mode=spec["tls"]["mode"],
+        ca=ca,
+    )
+
+
+def open_connection(engine: str, login: Login, attempt: Attempt) -> DbapiConnection:
+    """Logs in once and returns the connection, which the caller closes.
+
+    Raises:
+        ConnectionFailed: why and at which stage it was not possible.
+    """
+    try:
+        return load(engine).open_connection(login, attempt)
+    finally:
+        attempt.lifeline.release()
+
+
+def check(engine: str, login: Login, query: str, attempt: Attempt) -> None:
+    """Logs in once, runs `query` read-only, fetches one row, and closes the connection.
+
+    Raises:
+        ConnectionFailed: why and at which stage it was not possible.
+    """
+    try:
+        load(engine).check(login, query, attempt)
+    finally:
+        attempt.lifeline.release()

@@ -1,0 +1,125 @@
+"""What a refusal by a database means: the words that all SQL drivers share.
+
+Each driver module keeps the table from its own codes (SQLSTATE, errno, result code, class) to one
+of these meanings; the sentence and the hint are written here once, so that the same mistake reads
+the same on every engine. A server's own text appears only behind the code, cleaned and short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.clients.attempt import Attempt
+from reconciler.errors import ConnectionFailed
+from reconciler.model import Reason, StageName
+
+#: Of a server's text, at most this many characters are shown.
+LONGEST_DETAIL = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """What an error code of a database says about the connection."""
+
+    reason: Reason
+    #: one sentence, lower case, no full stop
+    message: str
+    hint: str = ""
+
+
+LOGIN_REFUSED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the server refuses the user name or the password",
+    hint="check `auth.username` and the secret of `auth.password`",
+)
+PASSWORD_WANTED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the server wants a password, and the manifest gives none",
+    hint="give one: `auth: {method: password, username: NAME, password: {env: NAME}}`",
+)
+NOT_LET_IN = Meaning(
+    reason=Reason.PERMISSION_DENIED,
+    message="the server lets no such user in from here, and was sent no password",
+    hint="check the server's access rules for this user, database, address and TLS mode",
+)
+DATABASE_MISSING = Meaning(
+    reason=Reason.DATABASE_MISSING,
+    message="the server has no such database",
+    hint="check `database`",
+)
+NOT_PERMITTED = Meaning(
+    reason=Reason.PERMISSION_DENIED,
+    message="the user lacks a permission",
+    hint="grant it, or choose a `health.query` that needs none",
+)
+TOO_MANY_CLIENTS = Meaning(
+    reason=Reason.SERVER_ERROR,
+    message="the server has too many connections",
+)
+NOT_READY = Meaning(
+    reason=Reason.SERVER_ERROR,
+    message="the server is starting, stopping or recovering",
+)
+SERVER_TROUBLE = Meaning(
+    reason=Reason.SERVER_ERROR,
+    message="the server reports a trouble of its own",
+)
+CONNECTION_REFUSED = Meaning(
+    reason=Reason.SERVER_ERROR,
+    message="the server refuses the connection",
+)
+QUERY_TIMED_OUT = Meaning(
+    reason=Reason.READ_TIMEOUT,
+    message="the health query does not finish in time",
+    hint="choose a cheaper `health.query`, or raise `health.timeout` and `timeout.query`",
+)
+QUERY_WRITES = Meaning(
+    reason=Reason.QUERY_FAILED,
+    message="the health query writes, and is run read-only",
+    hint="choose a `health.query` that only reads",
+)
+QUERY_FAILED = Meaning(
+    reason=Reason.QUERY_FAILED,
+    message="the server refuses the health query",
+    hint="check `health.query`",
+)
+NO_TLS = Meaning(
+    reason=Reason.TLS_FAILURE,
+    message="the server offers no TLS; nothing was sent",
+    hint="switch TLS on at the server, or, where the network is trusted: `tls: {mode: disable}`",
+)
+CLEARTEXT_REFUSED = Meaning(
+    reason=Reason.PROTOCOL_ERROR,
+    message="the server asks for a way to log in that is too weak here; nothing was sent",
+    hint="verify the server, then a password may be sent: `tls: {mode: verify-full}`",
+)
+FILE_REQUESTED = Meaning(
+    reason=Reason.PROTOCOL_ERROR,
+    message="the server asks for a file of this machine; nothing was sent",
+    hint="do not trust this server until you know why",
+)
+NOT_UNDERSTOOD = Meaning(
+    reason=Reason.PROTOCOL_ERROR,
+    message="the server's answer is not understood",
+    hint="check that `port` belongs to a server of this engine",
+)
+
+
+def failure(stage: StageName, meaning: Meaning) -> ConnectionFailed:
+    """Returns `meaning` as the exception of a connection that failed at `stage`."""
+    return ConnectionFailed(meaning.reason, stage, meaning.message, meaning.hint)
+
+
+def refused(attempt: Attempt, meaning: Meaning, code: str, text: str) -> ConnectionFailed:
+    """Returns `meaning` with the server's own words behind it: `... (28P01: password ...)`.
+
+    `code` and `text` are hostile: both are redacted, escaped and cut.
+    """
+    words = [attempt.redactor.clean(part, LONGEST_DETAIL) for part in (code, text)]
+    detail = ": ".join(word for word in words if word)
+    return ConnectionFailed(
+        meaning.reason,
+        attempt.stages.last or StageName.TCP,
+        f"{meaning.message} ({detail})" if detail else meaning.message,
+        meaning.hint,
+    )

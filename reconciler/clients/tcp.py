@@ -1,0 +1,119 @@
+"""Opens a TCP connection to checked addresses, and says what a failing socket means.
+
+Below HTTP; the SQL clients that own a socket use the same table. Operating systems word their
+errors differently, so an `OSError` is judged by errno and its text is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Sequence
+
+from reconciler.errors import ConnectionFailed
+from reconciler.model import Reason, StageName
+
+_DESCRIPTORS = (
+    Reason.PROBE_CRASHED,
+    "this machine has no file descriptors left",
+    "lower the concurrency, or raise the limit of open files",
+)
+_NO_ROUTE = (
+    Reason.CONNECT_REFUSED,
+    "there is no route to the server",
+    "check the network, and that a firewall between lets the connection through",
+)
+_NO_FAMILY = (
+    Reason.CONNECT_REFUSED,
+    "this machine has no address to connect from",
+    "check that it speaks the server's IP version, and has free ports",
+)
+_FORBIDDEN = (
+    Reason.CONNECT_REFUSED,
+    "this machine forbids the connection",
+    "check its firewall and sandbox",
+)
+#: errno -> reason, message, hint, while a connection is being opened (connect(2)).
+_CONNECT_ERRORS = {
+    errno.ECONNREFUSED: (
+        Reason.CONNECT_REFUSED,
+        "the server refuses connections on this port",
+        "check the port, and that the service runs",
+    ),
+    errno.ECONNRESET: (Reason.CONNECT_REFUSED, "the server resets the connection at once", ""),
+    errno.ETIMEDOUT: (
+        Reason.CONNECT_TIMEOUT,
+        "the server does not answer",
+        "check the host and the port, and that a firewall between lets the connection through",
+    ),
+    errno.EHOSTUNREACH: _NO_ROUTE,
+    errno.ENETUNREACH: _NO_ROUTE,
+    errno.EHOSTDOWN: _NO_ROUTE,
+    errno.ENETDOWN: _NO_ROUTE,
+    errno.EADDRNOTAVAIL: _NO_FAMILY,
+    errno.EAFNOSUPPORT: _NO_FAMILY,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EMFILE: _DESCRIPTORS,
+    errno.ENFILE: _DESCRIPTORS,
+}
+
+
+async def connect(
+    addresses: Sequence[str], port: int, *, deadline: float
+) -> tuple[socket.socket, str]:
+    """Returns a connected, non-blocking socket and which of `addresses` it is connected to.
+
+    They are tried in order; each but the last gets an even share of the time that is left until
+    `deadline` (loop time), so that a silent first address does not use up all of it. `addresses`
+    are numeric and checked: nothing is resolved here. The caller's `asyncio.timeout` ends the wait
+    for the last one.
+
+    Raises:
+        ConnectionFailed: what the last address answered.
+    """
+    loop = asyncio.get_running_loop()
+    for left, address in zip(range(len(addresses), 1, -1), addresses, strict=False):
+        try:
+            async with asyncio.timeout((deadline - loop.time()) / left):
+                return await _connect_to(address, port), address
+        except (TimeoutError, ConnectionFailed):
+            continue
+    return await _connect_to(addresses[-1], port), addresses[-1]
+
+
+async def _connect_to(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    connecting: socket.socket | None = None
+    try:
+        connecting = socket.socket(family, socket.SOCK_STREAM)
+        connecting.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connecting, (address, port))
+    except BaseException as error:
+        if connecting is not None:
+            connecting.close()
+        if isinstance(error, OSError):
+            raise connect_failure(error) from None
+        raise
+    return connecting
+
+
+def connect_failure(error: OSError) -> ConnectionFailed:
+    """Returns what `error` means while a connection is being opened, without its text."""
+    code = error.errno or 0
+    fallback = (Reason.CONNECT_REFUSED, f"the connection cannot be opened ({_name(code)})", "")
+    reason, message, hint = _CONNECT_ERRORS.get(code, fallback)
+    return ConnectionFailed(reason, StageName.TCP, message, hint)
+
+
+def cut(error: OSError | None, stage: StageName) -> ConnectionFailed:
+    """Returns what a connection that ended during `stage` means; no error is an orderly end."""
+    how = f" ({_name(error.errno)})" if error is not None and error.errno else ""
+    return ConnectionFailed(
+        Reason.PROTOCOL_ERROR, stage, f"the server closed the connection too early{how}"
+    )
+
+
+def _name(code: int) -> str:
+    return errno.errorcode.get(code, f"errno {code}")

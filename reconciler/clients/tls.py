@@ -1,0 +1,223 @@
+"""TLS settings as shared contexts, and what a failed handshake means to a user.
+
+One `ssl.SSLContext` serves every connection of the same setting, because building one reads the
+machine's certificate authorities (tens of milliseconds). Contexts are built by hand and not with
+`ssl.create_default_context`: that one obeys `SSLKEYLOGFILE`, and its authorities `SSL_CERT_FILE`,
+so that whoever sets a variable could read the traffic or add an authority. Errors go through a
+table because OpenSSL's texts change between versions and quote what the peer sent.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+
+from reconciler.errors import ConnectionFailed
+from reconciler.model import Reason, StageName
+
+
+class TlsMode(StrEnum):
+    """How far the server's certificate is checked; the words are libpq's `sslmode`."""
+
+    #: chain and host name; `tls.verify: true` of an API
+    VERIFY_FULL = "verify-full"
+    #: chain only
+    VERIFY_CA = "verify-ca"
+    #: encrypted, but to whomever answers; `tls.verify: false` of an API
+    REQUIRE = "require"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Meaning:
+    reason: Reason
+    message: str
+    hint: str = ""
+
+
+_CA_HINT = "trust its authority: `tls: {ca: {file: path/to/ca.pem}}`"
+_NAME_HINT = "use a host name that the certificate lists, or have it issued for this one"
+_OLD_HINT = "have the server offer TLS 1.2 or newer"
+
+#: What a failed check of the certificate means, by OpenSSL's X509_V_ERR code (x509_vfy.h).
+_VERIFY_ERRORS = {
+    9: _Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the server's certificate is not valid yet",
+        hint="compare the clocks of this machine and of the certificate's issuer",
+    ),
+    10: _Meaning(
+        reason=Reason.CERTIFICATE_EXPIRED,
+        message="the server's certificate, or one that it depends on, has expired",
+        hint="renew the certificate on the server",
+    ),
+    18: _Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the server's certificate is self-signed and not trusted",
+        hint=_CA_HINT,
+    ),
+    19: _Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the authority of the server's certificate is not trusted",
+        hint=_CA_HINT,
+    ),
+    20: _Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the authority of the server's certificate is unknown",
+        hint=_CA_HINT,
+    ),
+    21: _Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the server sends no certificate of its authority, and it is unknown",
+        hint=_CA_HINT,
+    ),
+    23: _Meaning(reason=Reason.TLS_FAILURE, message="the server's certificate is revoked"),
+    26: _Meaning(
+        reason=Reason.TLS_FAILURE, message="the server's certificate is not made for servers"
+    ),
+    62: _Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the server's certificate is for another host name",
+        hint=_NAME_HINT,
+    ),
+    64: _Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the server's certificate is for another address",
+        hint=_NAME_HINT,
+    ),
+    66: _Meaning(reason=Reason.TLS_FAILURE, message="the server's certificate has too weak a key"),
+    67: _Meaning(
+        reason=Reason.TLS_FAILURE, message="the authority's certificate has too weak a key"
+    ),
+    68: _Meaning(
+        reason=Reason.TLS_FAILURE, message="the server's certificate is signed with a weak hash"
+    ),
+}
+_NO_TLS = _Meaning(
+    reason=Reason.TLS_FAILURE,
+    message="the server does not speak TLS on this port",
+    hint="check the port; a server without TLS is `http://` in baseUrl",
+)
+_OLD_TLS = _Meaning(
+    reason=Reason.TLS_FAILURE,
+    message="the server offers no TLS version from 1.2 on",
+    hint=_OLD_HINT,
+)
+_WANTS_CLIENT = _Meaning(
+    reason=Reason.TLS_FAILURE, message="the server demands a client certificate"
+)
+_CUT = _Meaning(
+    reason=Reason.TLS_FAILURE, message="the server closed the connection during the TLS handshake"
+)
+_NO_CIPHER = _Meaning(
+    reason=Reason.TLS_FAILURE,
+    message="the server accepts none of our TLS ciphers or signatures",
+    hint=_OLD_HINT,
+)
+#: What other failures of a handshake mean, by OpenSSL's reason name (sslerr.h).
+_HANDSHAKE_ERRORS = {
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "PACKET_LENGTH_TOO_LONG": _NO_TLS,
+    "HTTP_REQUEST": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,
+    "UNSUPPORTED_PROTOCOL": _OLD_TLS,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _OLD_TLS,
+    "WRONG_SSL_VERSION": _OLD_TLS,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _WANTS_CLIENT,
+    "SSLV3_ALERT_BAD_CERTIFICATE": _WANTS_CLIENT,
+    "UNEXPECTED_EOF_WHILE_READING": _CUT,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": _NO_CIPHER,
+    "NO_SHARED_CIPHER": _NO_CIPHER,
+    "DH_KEY_TOO_SMALL": _NO_CIPHER,
+    "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": _NO_CIPHER,
+    "TLSV1_UNRECOGNIZED_NAME": _Meaning(
+        reason=Reason.TLS_FAILURE, message="the server knows no such host name", hint=_NAME_HINT
+    ),
+}
+_REASON_NAME = re.compile(r"[A-Z0-9_]{1,60}")
+
+#: X509_V_FLAG_NO_CHECK_TIME (x509_vfy.h); the ssl module has no name for it.
+_NO_CHECK_TIME = 0x200000
+
+
+@lru_cache(maxsize=256)
+def context(mode: TlsMode, ca: str = "", *, ignore_expiry: bool = False) -> ssl.SSLContext:
+    """Returns the shared context for `mode`; `ca`, PEM text, replaces the machine's authorities.
+
+    TLS 1.2 is the oldest version (RFC 8996). `ignore_expiry` is for reading *when* a certificate
+    expired, after a handshake failed for it; nothing may be sent over such a connection.
+
+    Raises:
+        ConnectionFailed: TlsFailure, when `ca` holds no certificate.
+    """
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.check_hostname = mode is TlsMode.VERIFY_FULL
+    made.verify_mode = ssl.CERT_NONE if mode is TlsMode.REQUIRE else ssl.CERT_REQUIRED
+    if mode is not TlsMode.REQUIRE:
+        _trust(made, ca)
+    if ignore_expiry:
+        made.verify_flags |= _NO_CHECK_TIME
+    return made
+
+
+def failure(error: ssl.SSLError) -> ConnectionFailed:
+    """Returns what a failed handshake means, never with OpenSSL's own text."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        code = error.verify_code
+        fallback = _Meaning(
+            reason=Reason.TLS_FAILURE,
+            message=f"the server's certificate is not accepted (X509 error {code})",
+            hint=_CA_HINT,
+        )
+        meaning = _VERIFY_ERRORS.get(code, fallback)
+    else:
+        name = error.reason or ""
+        shown = f" ({name})" if _REASON_NAME.fullmatch(name) else ""
+        fallback = _Meaning(reason=Reason.TLS_FAILURE, message=f"the TLS handshake failed{shown}")
+        meaning = _HANDSHAKE_ERRORS.get(name, fallback)
+    return ConnectionFailed(meaning.reason, StageName.TLS, meaning.message, meaning.hint)
+
+
+def cut() -> ConnectionFailed:
+    """Returns what it means that the connection ended before the handshake did."""
+    return ConnectionFailed(_CUT.reason, StageName.TLS, _CUT.message, _CUT.hint)
+
+
+def _trust(made: ssl.SSLContext, ca: str) -> None:
+    if not ca:
+        cafile, capath = _system_authorities()
+        made.load_verify_locations(cafile=cafile, capath=capath)
+        return
+    # The file may hold an intermediate or the server's own certificate: whatever the user puts
+    # there is what they trust, as in Python 3.13's defaults.
+    made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        made.load_verify_locations(cadata=ca)
+    except (ssl.SSLError, ValueError):  # ValueError: not ASCII
+        raise ConnectionFailed(
+            Reason.TLS_FAILURE,
+            StageName.TLS,
+            "the file of `tls.ca` holds no PEM certificate",
+            "it must hold a block that begins with `-----BEGIN CERTIFICATE-----`",
+        ) from None
+
+
+def _system_authorities() -> tuple[str | None, str | None]:
+    """Returns the file and the folder of the machine's authorities, or certifi's file.
+
+    The paths compiled into OpenSSL are used, not those from the environment. A machine may have
+    neither (python.org's macOS builds, slim containers); certifi comes with httpx.
+    """
+    compiled = ssl.get_default_verify_paths()
+    cafile, capath = Path(compiled.openssl_cafile), Path(compiled.openssl_capath)
+    if cafile.is_file():
+        return str(cafile), str(capath) if capath.is_dir() else None
+    if capath.is_dir() and next(capath.iterdir(), None) is not None:
+        return None, str(capath)
+    import certifi
+
+    return certifi.where(), None

@@ -1,0 +1,227 @@
+"""Reads `reconciler.toml`, the environment and the flags into settings, once, at the top.
+
+The only module that reads the process environment and the wall clock; everything below gets values.
+The table of settings is `config_keys.KEYS`; flags win over environment variables, these over the
+file, the file over the defaults. A project file can come
+with a pull request, so what it says about secrets can only narrow what is allowed anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from reconciler import config_keys, project_file, redact
+from reconciler.errors import ConfigError
+from reconciler.model import Json
+from reconciler.settings import HealthSettings, SecretPolicy, Settings
+
+#: Variables that drivers and libraries read by themselves. libpq fills what a connection leaves out
+#: from PG*, OpenSSL takes its authorities from SSL_CERT_*, HTTP clients their proxy from *_PROXY:
+#: left in place, the same manifest would connect elsewhere on another machine, or log its TLS keys.
+#: They stay in the snapshot, so a manifest can still name them as secrets.
+STEERING = (
+    *("PG*", "MYSQL_*", "MARIADB_*", "LIBMYSQL_*", "*_PROXY", "*_proxy", "NETRC"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+)
+#: Where CI services say who started the run, in the order in which they are asked.
+ACTOR_VARIABLES = (
+    *("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "GITEA_ACTOR", "FORGEJO_ACTOR", "BUILD_REQUESTEDFOR"),
+    *("CIRCLE_USERNAME", "BUILDKITE_BUILD_CREATOR", "CI_COMMIT_AUTHOR", "BUILD_USER_ID"),
+)
+#: Any of them set, and not to `false` or `0`, means that a CI service runs this.
+CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "BUILDKITE")
+#: Variables with the program's prefix that are no settings.
+_OTHER_VARIABLES = ("RECONCILER_CONFIG", "RECONCILER_DEBUG")
+_PREFIX = "RECONCILER_"
+_PASSWORDS = (
+    r"://[^/\s@]*?:(\S*)@",
+    r"://[^/\s@]*?:(\S*?)@",
+    r"(?i)[?&][a-z_]*(?:password|passwd|pwd|token|secret)=([^&#\s]*)",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What was read, and where."""
+
+    settings: Settings
+    #: absolute path of the project file, or empty
+    file: str
+
+
+def now() -> datetime:
+    """Returns the time, aware, in UTC."""
+    return datetime.now(UTC)  # noqa: TID251 - the one place that reads the clock
+
+
+def take_environment() -> Mapping[str, str]:
+    """Returns a copy of the process environment and takes what is in `STEERING` out of it."""
+    environment = dict(os.environ)  # noqa: TID251 - the one place that reads it
+    for name in environment:
+        if any(fnmatchcase(name, pattern) for pattern in STEERING):
+            del os.environ[name]  # noqa: TID251
+    return MappingProxyType(environment)
+
+
+def load(flags: Mapping[str, Json], environment: Mapping[str, str], cwd: str) -> Configuration:
+    """Returns the settings that hold in the folder `cwd`.
+
+    `flags` maps `config` and names of `KEYS` to what the command line says.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is unknown or wrong; names the place.
+    """
+    _refuse_unknown_variables(environment)
+    named = flags.get("config") or environment.get("RECONCILER_CONFIG")
+    file = project_file.locate(cwd, named)
+    root = project_file.root(cwd, file)
+    written = project_file.read(file) if file else {}
+    known = [key.name for key in config_keys.KEYS if key.in_file]
+    for name, entry in written.items():
+        if name not in known:
+            raise ConfigError(
+                f"{entry.place}: there is no setting `{redact.escape(name)}`",
+                near_miss("setting", name, known),
+            )
+    values = {key.name: _value(key, flags, environment, written) for key in config_keys.KEYS}
+    given = {name: value for name, value in values.items() if value is not None}
+    return Configuration(settings=_settings(given, environment, root), file=file)
+
+
+def near_miss(noun: str, name: str, known: Sequence[str], *, otherwise: str = "") -> str:
+    """Returns a hint that states which known name is near `name`.
+
+    Where none is, the hint is a command that lists them, `otherwise`, or the whole list.
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=1)
+    if close:
+        return f"a similar {noun} exists: `{close[0]}`"
+    return f"{otherwise} lists them" if otherwise else f"use one of: {', '.join(known)}"
+
+
+def passwords(text: str) -> tuple[str, ...]:
+    """Returns the passwords inside a URL, as written and decoded, so that they can be redacted."""
+    from urllib.parse import unquote, unquote_plus
+
+    # A password with an unquoted @ or / in it is cut differently by each reader: take both cuts.
+    found = [raw for pattern in _PASSWORDS for raw in re.findall(pattern, text)]
+    forms = {form for raw in found for form in (raw, unquote(raw), unquote_plus(raw)) if form}
+    return tuple(sorted(forms))
+
+
+def shown_url(url: str) -> str:
+    """Returns a store's URL without password and options, fit to be shown."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        user = f"{parts.username}@" if parts.username else ""
+        host = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return url.partition("://")[0]
+    return f"{parts.scheme}://{user}{host}{parts.path}"
+
+
+def is_ci(environment: Mapping[str, str]) -> bool:
+    """Returns whether a CI service runs this."""
+    return any(
+        environment.get(name, "").casefold() not in ("", "0", "false") for name in CI_VARIABLES
+    )
+
+
+def actor(environment: Mapping[str, str]) -> str:
+    """Returns who runs this: the CI service's user, else the user of the process."""
+    for name in ACTOR_VARIABLES:
+        if text := environment.get(name, "").strip():
+            return redact.escape(text)[: config_keys.LONGEST_ACTOR]
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as a number without a name
+        return f"uid {os.getuid()}"
+
+
+def _settings(values: Mapping[str, Json], environment: Mapping[str, str], root: str) -> Settings:
+    names = {"concurrency", "per_host", "login_budget"}
+    health = {name: values[f"health.{name}"] for name in names if f"health.{name}" in values}
+    url = values.get("state.url")
+    optional = {"stack": "stack.name", "prune_limit": "prune.limit"}
+    optional |= {"lock_timeout_s": "lock_timeout", "wrapping_key": "key"}
+    return Settings(
+        root=root,
+        state_url=_absolute(url or "sqlite:///.reconciler/state.db", root),
+        is_default_state=url is None,
+        actor=values.get("actor") or actor(environment),
+        is_ci=is_ci(environment),
+        secrets=_policy(values, environment, root),
+        health=HealthSettings(**health),
+        **{field: values[name] for field, name in optional.items() if name in values},
+    )
+
+
+def _policy(values: Mapping[str, Json], environment: Mapping[str, str], root: str) -> SecretPolicy:
+    widest = SecretPolicy(
+        root=root, credentials_directory=environment.get("CREDENTIALS_DIRECTORY", "")
+    )
+    folders = values.get("secrets.file_allow", ())
+    for folder in folders:
+        if widest.denial({"file": folder}):
+            raise ConfigError(
+                f"`secrets.file_allow` names {redact.escape(folder)!r}, outside what is allowed",
+                f"it can only narrow: {', '.join(widest.folders())}",
+            )
+    return SecretPolicy(
+        root=root,
+        credentials_directory=widest.credentials_directory,
+        env_allow=values.get("secrets.env_allow", widest.env_allow),
+        file_allow=folders,
+    )
+
+
+def _absolute(url: str, root: str) -> str:
+    """Returns `url` with the path of an SQLite file made absolute against the project root."""
+    scheme, slashes, path = url.partition(":///")
+    is_file = scheme.split("+")[0] == "sqlite" and slashes and path and not path.startswith("/")
+    if not is_file or path.startswith((":memory:", "file:")):
+        return url
+    return f"{scheme}:///{os.path.join(root, path)}"
+
+
+def _value(
+    key: config_keys.Key,
+    flags: Mapping[str, Json],
+    environment: Mapping[str, str],
+    written: Mapping[str, project_file.Entry],
+) -> Json:
+    """Returns the value of `key` from the first place that has one, or None."""
+    raw, place = flags.get(key.name), key.flag
+    if raw is None and environment.get(key.variable):
+        raw, place = environment[key.variable], key.variable
+    if raw is None and key.name in written:
+        raw, place = written[key.name].value, f"{written[key.name].place}: `{key.name}`"
+    if raw is None:
+        return None
+    try:
+        return key.parse(raw)
+    except ValueError as error:
+        raise ConfigError(f"{place} must be {error}") from None
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """A misspelt variable would leave, for instance, the default state in force without a word."""
+    known = sorted({*_OTHER_VARIABLES, *(key.variable for key in config_keys.KEYS)})
+    for name in sorted(environment):
+        if name.startswith(_PREFIX) and name not in known:
+            raise ConfigError(
+                f"there is no setting with the variable `{redact.escape(name)}`",
+                near_miss("variable", name, known),
+            )

@@ -1,0 +1,168 @@
+"""`ApiConnection`, as the pure stages know it: what its schema cannot say, and where it connects.
+
+Free of pydantic; the model is named, not imported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler import kinds
+from reconciler.kinds import addresses, limits
+from reconciler.kinds.addresses import Problem
+from reconciler.model import Endpoint, JsonObject, Path
+
+#: Headers that carry credentials, whatever their value.
+_CREDENTIAL_HEADER: Final = re.compile(
+    r"authorization|cookie|token|secret|passw|pwd|credential|jwt|session|signature"
+    r"|(?:api|access|auth|app|application|subscription|private)[-_]?key|^(?:x-)?auth$"
+)
+_CREDENTIAL_VALUE: Final = re.compile(
+    r"(?:basic|bearer|digest|negotiate|token)\s+\S", re.IGNORECASE
+)
+#: Headers that the transport sets: framing, routing and hop-by-hop (RFC 9110, sections 7.2, 7.6.1;
+#: RFC 9112, section 6). A second opinion on them is how requests get smuggled.
+_OWN_HEADER: Final = re.compile(
+    "accept-encoding|connection|content-length|expect|host|keep-alive|proxy-.*|te|trailer"
+    "|transfer-encoding|upgrade"
+)
+#: Characters that a header may hold here: visible ASCII, space and tab (RFC 9110, section 5.5).
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+
+
+def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
+    """Yields what is wrong with a `spec` that is valid by the schema; nothing repeats a value."""
+    problem = addresses.url_problem(spec["baseUrl"])
+    if problem:
+        yield _finding(problem, ("baseUrl",))
+    yield from _header_findings(spec)
+    yield from _health_findings(spec.get("health", {}))
+    yield from limits.duration_findings(spec)
+    if problem is None:
+        yield from _warnings(spec)
+
+
+def endpoint(spec: JsonObject) -> Endpoint:
+    """Returns where, how and as whom a normal `spec` connects."""
+    url = addresses.split_url(spec["baseUrl"])
+    auth = spec["auth"]
+    return Endpoint(
+        scheme=url.scheme,
+        host=url.host,
+        port=url.port,
+        text=spec["baseUrl"],
+        method=auth["method"],
+        username=auth.get("username", ""),
+    )
+
+
+def _header_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    secret_names = _secret_header_names(spec.get("auth", {}))
+    seen: set[str] = set()
+    for name, value in spec.get("headers", {}).items():
+        path: Path = ("headers", name)
+        lowered = name.lower()
+        if _CREDENTIAL_HEADER.search(lowered) or _CREDENTIAL_VALUE.match(value):
+            yield kinds.Finding(
+                code="E304",
+                path=path,
+                message=f"the header `{name}` carries a credential",
+                hint=f"use `auth: {{method: headers, headers: {{{name}: {{env: NAME}}}}}}`",
+            )
+        elif _OWN_HEADER.fullmatch(lowered):
+            yield kinds.Finding(
+                code="E118",
+                path=path,
+                message=f"the header `{name}` is set by the transport",
+                hint="remove it",
+            )
+        elif lowered in seen or lowered in secret_names:
+            yield kinds.Finding(
+                code="E118",
+                path=path,
+                message=f"the header `{name}` is given twice; case makes no difference",
+                hint="keep one of them",
+            )
+        if not _HEADER_VALUE.fullmatch(value):
+            yield kinds.Finding(
+                code="E118",
+                path=path,
+                message=f"the header `{name}` has a character in its value that none can carry",
+                hint="a value is one line of printable ASCII",
+            )
+        seen.add(lowered)
+
+
+def _secret_header_names(auth: JsonObject) -> frozenset[str]:
+    match auth:
+        case {"method": "apiKey", "name": name} if auth.get("in", "header") == "header":
+            return frozenset({name.lower()})
+        case {"method": "headers", "headers": headers}:
+            return frozenset(name.lower() for name in headers)
+        case _:
+            return frozenset()
+
+
+def _health_findings(health: JsonObject) -> Iterator[kinds.Finding]:
+    name = addresses.secret_parameter(health.get("path", "").partition("?")[2])
+    if name:
+        yield kinds.Finding(
+            code="E305",
+            path=("health", "path"),
+            message=f"the path carries a credential in its parameter `{name}`",
+            hint=f"use `auth: {{method: apiKey, in: query, name: {name}, value: {{env: NAME}}}}`",
+        )
+    expect = health.get("expect", {})
+    for index, item in enumerate(expect.get("status", ())):
+        first, _, last = str(item).partition("-")
+        if last and first > last:
+            yield kinds.Finding(
+                code="E107",
+                path=("health", "expect", "status", index),
+                message=f"the range {item} ends before it begins",
+                hint=f"write `{last}-{first}`",
+            )
+    if health.get("method") == "HEAD":
+        for field in sorted(expect.keys() & {"json", "text"}):
+            yield kinds.Finding(
+                code="E113",
+                path=("health", "expect", field),
+                message=f"`{field}` needs a body, and the answer to HEAD has none",
+                hint="use `method: GET`",
+            )
+
+
+def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    url = addresses.split_url(spec["baseUrl"])
+    if addresses.is_loopback(url.host):
+        return
+    if url.scheme == "http" and spec.get("auth", {}).get("method", "none") != "none":
+        yield kinds.Finding(
+            code="W202",
+            path=("baseUrl",),
+            message="a credential is sent unencrypted: everybody on the way can read it",
+            hint="use `https://`",
+        )
+    if url.scheme == "https" and not spec.get("tls", {}).get("verify", True):
+        yield kinds.Finding(
+            code="W201",
+            path=("tls", "verify"),
+            message="the server's certificate is not verified: anybody on the way can pose as it",
+            hint="name its certificate authority: `tls: {ca: {file: ...}}`",
+        )
+
+
+def _finding(problem: Problem, path: Path) -> kinds.Finding:
+    return kinds.Finding(code=problem.code, path=path, message=problem.message, hint=problem.hint)
+
+
+KIND: Final = kinds.Kind(
+    name="ApiConnection",
+    alias="api",
+    access_fields=frozenset({"baseUrl", "auth", "headers", "tls"}),
+    model="reconciler.kinds.api_spec:ApiConnection",
+    checks=checks,
+    endpoint=endpoint,
+)

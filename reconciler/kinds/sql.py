@@ -1,0 +1,158 @@
+"""`SqlConnection`, as the pure stages know it: what its schema cannot say, and where it connects.
+
+Free of pydantic; the model is named, not imported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler import kinds
+from reconciler.kinds import addresses, limits
+from reconciler.kinds.engines import ENGINES
+from reconciler.model import Endpoint, JsonObject
+
+
+def _rule(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+#: Pattern that a health query must not match -> why. The words that change something inside a WITH
+#: or behind a SELECT (`into`, `for update`) are looked for everywhere, in literals too: a reader of
+#: quotes can be tricked, and a check has no need of them.
+_QUERY_RULES: Final = (
+    (
+        _rule(r"\A(?!\s*(?:select|values|show|with)\b)"),
+        "does not begin with SELECT, VALUES, SHOW or WITH",
+    ),
+    (_rule(";"), "has a `;`: it is one statement"),
+    (_rule(r"/\*"), "has a comment in `/* */`, which some servers execute"),
+    (_rule(r"\x00"), "has a NUL character"),
+    (
+        _rule(r"\b(?:insert|update|delete|merge|into)\b"),
+        "has the word INSERT, UPDATE, DELETE, MERGE or INTO: a check changes nothing",
+    ),
+)
+#: Pattern that the path of a database file must not match -> why, and what to do.
+_FILE_RULES: Final = (
+    (_rule(r"\A:"), "a database in memory is empty whenever it is opened", "name a file"),
+    (
+        _rule(r"\A[a-z][a-z0-9+.-]*:|\?"),
+        "the database is a URL",
+        "write the path of the file alone, relative to the project root",
+    ),
+    (_rule(r"[\x00-\x1f\x7f]"), "the path has a control character", "write a path without it"),
+    (
+        _rule(r"\A[/~]|(?:\A|/)\.\.(?:/|\Z)"),
+        "the file is outside the project root",
+        "write a path relative to the project root",
+    ),
+    (_rule(r"(?:\A|/)\.reconciler(?:/|\Z)"), "the file belongs to this tool", "name another file"),
+    (_rule(r"/\Z|(?:\A|/)\.\Z"), "the path names a folder", "name the file in it"),
+)
+#: Pattern of a wrong host -> what it is, and what to do; where none fits, its first problem stands.
+_HOST_RULES: Final = (
+    (_rule(r"://|@"), "the host is a URL", "write host, port, database and auth as fields"),
+    (_rule("/"), "the host is a path", "sockets in the file system are not connected to"),
+    (_rule(","), "the host is a list", "write one manifest for each host"),
+)
+_WITH_PORT: Final = re.compile(r"[^:/@\s]+:([0-9]{1,5})")
+
+
+def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
+    """Yields what is wrong with a `spec` that is valid by the schema; nothing repeats a value."""
+    if ENGINES[spec["engine"]].is_file:
+        yield from _file_findings(spec["database"])
+    else:
+        host = tuple(_host_findings(spec["host"]))
+        yield from host
+        if not host and not addresses.is_loopback(spec["host"]):
+            yield from _warnings(spec)
+    query = spec.get("health", {}).get("query")
+    if query is not None:
+        yield from _query_findings(query)
+    yield from limits.duration_findings(spec)
+
+
+def endpoint(spec: JsonObject) -> Endpoint:
+    """Returns where, how and as whom a normal `spec` connects."""
+    engine = spec["engine"]
+    if ENGINES[engine].is_file:
+        return Endpoint(
+            scheme=engine, host="", port=None, text=f"{engine}:{spec['database']}", method="none"
+        )
+    host, port, auth = spec["host"], spec["port"], spec["auth"]
+    username = auth.get("username", "")
+    login = f"{username}@" if username else ""
+    place = f"[{host}]" if ":" in host else host
+    return Endpoint(
+        scheme=engine,
+        host=host.lower(),
+        port=port,
+        text=f"{engine}://{login}{place}:{port}/{spec['database']}",
+        method=auth["method"],
+        username=username,
+    )
+
+
+def _host_findings(host: str) -> Iterator[kinds.Finding]:
+    problem = addresses.host_problem(host)
+    if problem is None:
+        return
+    message, hint = problem.message, problem.hint
+    with_port = _WITH_PORT.fullmatch(host)
+    if with_port:
+        message, hint = "the host has a port behind it", f"write `port: {with_port[1]}`"
+    else:
+        better = (rule[1:] for rule in _HOST_RULES if rule[0].search(host))
+        message, hint = next(better, (message, hint))
+    yield kinds.Finding(code="E117", path=("host",), message=message, hint=hint)
+
+
+def _file_findings(database: str) -> Iterator[kinds.Finding]:
+    for pattern, message, hint in _FILE_RULES:
+        if pattern.search(database):
+            yield kinds.Finding(code="E120", path=("database",), message=message, hint=hint)
+            return
+
+
+def _query_findings(query: str) -> Iterator[kinds.Finding]:
+    for pattern, why in _QUERY_RULES:
+        if pattern.search(query):
+            yield kinds.Finding(
+                code="E119",
+                path=("health", "query"),
+                message=f"the query {why}",
+                hint="a check such as `select 1` reads one row",
+            )
+            return
+
+
+def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    mode = spec.get("tls", {}).get("mode")
+    if mode == "disable" and spec.get("auth", {}).get("method", "none") != "none":
+        yield kinds.Finding(
+            code="W202",
+            path=("tls", "mode"),
+            message="a credential is sent over an unencrypted connection",
+            hint="use `mode: verify-full`",
+        )
+    elif mode in ("disable", "require"):
+        yield kinds.Finding(
+            code="W201",
+            path=("tls", "mode"),
+            message="the server's certificate is not verified: anybody on the way can pose as it",
+            hint="use `mode: verify-full`, with `ca` where the authority is your own",
+        )
+
+
+KIND: Final = kinds.Kind(
+    name="SqlConnection",
+    alias="sql",
+    access_fields=frozenset({"engine", "host", "port", "database", "auth", "tls"}),
+    model="reconciler.kinds.sql_spec:SqlConnection",
+    checks=checks,
+    endpoint=endpoint,
+)

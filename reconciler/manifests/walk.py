@@ -1,0 +1,124 @@
+"""Everything beneath one folder that may be a manifest, links resolved and none followed outside.
+
+Apart from `find`, which knows inputs, globs and display paths: here is one folder and nothing but
+names relative to it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import translate
+from typing import TypeAlias
+
+from reconciler.manifests import beneath, findings
+from reconciler.manifests.findings import Note
+
+#: JSON is YAML, so it needs no loader of its own.
+SUFFIXES = (".yaml", ".yml", ".json")
+#: Left alone: what is hidden (our own `.reconciler` and `.git` too), and what editors, patches
+#: and tools leave behind.
+_IGNORED = re.compile(
+    "|".join(
+        translate(pattern)
+        for pattern in (
+            ".*", "*~", "#*#", "*.swp", "*.orig", "*.rej", "*.bak", "node_modules", "__pycache__",
+        )
+    )
+)  # fmt: skip
+_FORBIDDEN_IN_NAME = re.compile("[\t\n]|" + findings.FORBIDDEN.pattern)
+
+#: Name as found, resolved name, and why it cannot be used or None; both relative to the top.
+Entry: TypeAlias = tuple[str, str, Note | None]
+
+
+def is_bad_name(name: str) -> bool:
+    """Whether a name or path holds what no terminal or report should be given."""
+    return not name.isprintable() and _FORBIDDEN_IN_NAME.search(name) is not None
+
+
+def walk(top: str, descends: Callable[[str], bool]) -> Iterator[Entry]:
+    """Yields the files with one of `SUFFIXES` beneath `top`, and everything that is in the way.
+
+    `top` is absolute and resolved. Folders are entered where `descends` says so of their name.
+    What links lead to comes last, so that a file's own name goes before that of a link to it; each
+    folder is entered once, whatever leads to it.
+    """
+    links: list[str] = []
+    seen: set[str] = set()
+    yield from _walk_folder(top, "", "", descends, links, seen)
+    while links:
+        links.sort(reverse=True)
+        name = links.pop()
+        resolved = os.path.realpath(os.path.join(top, name))
+        relative = os.path.relpath(resolved, top)
+        is_folder = os.path.isdir(resolved)
+        if not is_folder and not name.endswith(SUFFIXES):
+            continue
+        if not beneath.is_beneath(resolved, top):
+            yield name, name, findings.OUTSIDE
+        elif not os.path.exists(resolved):
+            yield name, name, findings.BROKEN_LINK
+        elif not is_folder:
+            yield name, relative, None
+        elif descends(name):
+            inside = "" if relative == "." else relative
+            yield from _walk_folder(top, name, inside, descends, links, seen)
+
+
+def _walk_folder(
+    top: str,
+    name: str,
+    resolved: str,
+    descends: Callable[[str], bool],
+    links: list[str],
+    seen: set[str],
+) -> Iterator[Entry]:
+    """Walks one folder without links, and puts the links that it meets into `links`."""
+    pending = [(name, resolved)]
+    while pending:
+        name, resolved = pending.pop()
+        if resolved in seen:
+            continue
+        seen.add(resolved)
+        try:
+            files, folders, new_links = _list(top, resolved)
+        except OSError as error:
+            yield name, resolved, findings.unreadable(error)
+            continue
+        prefix, resolved_prefix = (f"{part}/" if part else "" for part in (name, resolved))
+        for file in files:
+            note = findings.BAD_NAME if is_bad_name(file) else None
+            yield prefix + file, resolved_prefix + file, note
+        links.extend(prefix + link for link in new_links)
+        for folder in folders:
+            if is_bad_name(folder):
+                yield prefix + folder, resolved_prefix + folder, findings.BAD_NAME
+            elif descends(prefix + folder):
+                pending.append((prefix + folder, resolved_prefix + folder))
+
+
+def _list(top: str, relative: str) -> tuple[list[str], list[str], list[str]]:
+    """Returns the names of manifests, folders and links in one folder."""
+    files: list[str] = []
+    folders: list[str] = []
+    links: list[str] = []
+    descriptor = beneath.open_folder(top, relative)
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                name = entry.name
+                if entry.is_symlink():
+                    names = links
+                elif entry.is_dir(follow_symlinks=False):
+                    names = folders
+                elif name.endswith(SUFFIXES):
+                    names = files
+                else:
+                    continue
+                if not _IGNORED.match(name):
+                    names.append(name)
+    finally:
+        os.close(descriptor)
+    return files, folders, links

@@ -1,0 +1,396 @@
+"""3. Resources + recorded state -> plan: what would change, and why, as one value.
+
+Pure: reads no file, no secret and no clock, so a plan can be made on a pull request, shown, saved
+and made again. Rows are matched to manifests first (by name, then by `previousNames`), then each
+pair is compared: digests first, fields only where digests differ. What stands in the way of a
+change does not hide it: the change is in the plan with `blocked_by`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler import fields, fingerprint, kinds, matching, selection
+from reconciler.errors import ConfigError
+from reconciler.model import (
+    Action,
+    Change,
+    DeletionPolicy,
+    Diagnostic,
+    FieldChange,
+    Fingerprint,
+    HoldKind,
+    Json,
+    JsonObject,
+    Plan,
+    PlanOptions,
+    Recorded,
+    Ref,
+    Resource,
+    SecretChange,
+    Severity,
+    canonical,
+)
+
+#: Pruning up to this many connections never needs `--prune-limit`.
+PRUNE_ALWAYS_ALLOWED = 10
+#: Beyond it, at most one live row in this many may go.
+PRUNE_FRACTION = 5
+_SEMVER = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+.*)?")
+
+
+def make_plan(
+    resources: Sequence[Resource],
+    recorded: Sequence[Recorded],
+    options: PlanOptions,
+    *,
+    lineage: str,
+) -> Plan:
+    """Returns what an apply of `resources` over `recorded` would do; neither order matters.
+
+    `recorded` are the live rows of every stack and the archived ones that carry a hold.
+
+    Raises:
+        ConfigError: the options contradict each other, or a name selects nothing.
+        InvalidManifests: a manifest and its previous name are both alive.
+    """
+    selector = selection.parse(options.names, options.labels)
+    if options.prune and not selector.is_all:
+        raise ConfigError(
+            "`--prune` looks at everything under the given paths and takes no names or labels",
+            "leave out `--prune`, or the selection",
+        )
+    selection.require(
+        selector, {row.ref for row in recorded} | {resource.ref for resource in resources}
+    )
+    rows = matching.Rows.of(recorded)
+    matches = matching.pair(resources, rows, options.stack)
+    wanted = [
+        (resource, row)
+        for resource, row in matches
+        if selector.matches(resource.ref, resource.labels)
+        or (row is not None and selector.names(row.ref) and not selector.labels)
+    ]
+    changes = [_change(resource, row, rows, options) for resource, row in wanted]
+    claimed = {row.uid for _, row in matches if row is not None}
+    changes += _orphans(rows, claimed, matches, options, selector)
+    return of_changes(changes, options, lineage=lineage)
+
+
+def of_changes(changes: Sequence[Change], options: PlanOptions, *, lineage: str) -> Plan:
+    """Returns the plan that consists of `changes`, in any order."""
+    effective = sorted((change for change in changes if _is_effective(change)), key=_order)
+    noops = [change for change in changes if change.action is Action.NOOP]
+    notices = sorted((change for change in noops if change.reason), key=_order)
+    plan = Plan(
+        lineage=lineage,
+        options=options,
+        changes=tuple(effective),
+        notices=tuple(notices),
+        warnings=tuple(sorted(_downgrades(effective), key=lambda warning: warning.location)),
+        unchanged=len(noops) - sum(1 for change in notices if change.resource is None),
+        digest="",
+    )
+    return replace(plan, digest=_digest(plan))
+
+
+def secret_changes(
+    rows: Iterable[Recorded], fingerprints: Mapping[str, tuple[Fingerprint, ...]]
+) -> tuple[SecretChange, ...]:
+    """Returns which live rows' secrets have changed, given the fingerprints by uid as of now."""
+    changed = (
+        SecretChange(uid=row.uid, ref=row.ref, pointers=pointers)
+        for row in rows
+        if row.status.is_live
+        and (pointers := fingerprint.changed(row.fingerprints, fingerprints.get(row.uid, ())))
+    )
+    return tuple(sorted(changed, key=lambda change: change.ref))
+
+
+def normal_manifest(row: Recorded) -> JsonObject:
+    """Returns the manifest of a row in today's normal form, so that a new default is no change."""
+    manifest: JsonObject = kinds.shape(row.ref.kind).normalise(row.manifest)
+    return manifest
+
+
+def normal_spec(row: Recorded) -> JsonObject:
+    """Returns the spec of a row in today's normal form."""
+    spec: JsonObject = normal_manifest(row)["spec"]
+    return spec
+
+
+# From a pair to a change.
+
+
+def _change(
+    resource: Resource, row: Recorded | None, rows: matching.Rows, options: PlanOptions
+) -> Change:
+    if row is None:
+        return _creation(resource, rows)
+    change = Change(
+        action=Action.NOOP,
+        ref=resource.ref,
+        uid=row.uid,
+        location=resource.location,
+        resource=resource,
+        recorded=row,
+        hold=row.hold,
+    )
+    if row.stack != options.stack:
+        return _adoption(change, resource, row, options)
+    if _is_held(row, resource):
+        return replace(change, reason=f"{_held(row)}; the manifest is unchanged since")
+    if row.digest == resource.digest and row.ref == resource.ref and not _moved(resource, row):
+        return replace(change, reason=_held(row) if row.hold else "")
+    return _difference(change, resource, row)
+
+
+def _creation(resource: Resource, rows: matching.Rows) -> Change:
+    change = Change(
+        action=Action.CREATE,
+        ref=resource.ref,
+        reason="no connection of this name is recorded",
+        location=resource.location,
+        resource=resource,
+    )
+    if resource.spec["state"] == "archived":
+        reason = "`state: archived`, and there is no live connection to archive"
+        return replace(change, action=Action.NOOP, reason=reason)
+    held = rows.held.get(resource.ref.key)
+    if held is not None and _is_held(held, resource):
+        reason = f"{_held(held)}; change the manifest or delete it"
+        return replace(change, action=Action.NOOP, reason=reason, hold=held.hold)
+    change = replace(change, recorded=held)
+    other = next(
+        (row for row in rows.live.values() if _differs_in_kind(row.ref, resource.ref)), None
+    )
+    if other is not None:
+        reason = f"the kind differs from `{other.ref}`, which stays until it is pruned"
+        return replace(change, reason=reason)
+    return change
+
+
+def _adoption(change: Change, resource: Resource, row: Recorded, options: PlanOptions) -> Change:
+    differing = fields.changes(normal_manifest(row), resource.manifest)
+    adopted = replace(
+        change,
+        action=Action.ADOPT,
+        reason=f"taken over from stack `{row.stack}`",
+        fields=differing,
+        rebind=_rebind(row, resource, differing),
+    )
+    if options.adopt:
+        return adopted
+    return replace(
+        adopted,
+        reason=f"owned by stack `{row.stack}`",
+        blocked_by=f"stack `{row.stack}` owns it; `--adopt` takes it over",
+    )
+
+
+def _difference(change: Change, resource: Resource, row: Recorded) -> Change:
+    differing = fields.changes(normal_manifest(row), resource.manifest)
+    is_renamed = row.ref != resource.ref
+    if not (differing or is_renamed or _moved(resource, row)):
+        return change
+    action, reason = _action(differing, is_renamed=is_renamed)
+    if is_renamed:
+        reason = f"renamed from `{row.ref}`"
+    elif not differing:
+        reason = f"the manifest moved from {row.source.path}"
+    change = replace(change, action=action, reason=reason, fields=differing)
+    blocked = action is Action.ARCHIVE and row.deletion_policy is DeletionPolicy.PROTECT
+    return replace(
+        change,
+        previous=row.ref if is_renamed else None,
+        rebind=_rebind(row, resource, differing),
+        blocked_by=_PROTECTED if blocked else "",
+    )
+
+
+_PROTECTED = "`deletionPolicy: protect` was applied last; apply another policy first"
+
+
+def _action(differing: tuple[FieldChange, ...], *, is_renamed: bool) -> tuple[Action, str]:
+    state = next((field.new for field in differing if field.pointer == "/spec/state"), None)
+    match state:
+        case "archived":
+            return Action.ARCHIVE, "`state: archived` in the manifest"
+        case _ if is_renamed:
+            return Action.RENAME, ""
+        case "suspended":
+            return Action.SUSPEND, "`state: suspended` in the manifest"
+        case "active":
+            return Action.RESUME, "`state: active` in the manifest again"
+        case _:
+            return Action.UPDATE, "the manifest changed"
+
+
+def _is_held(row: Recorded, resource: Resource) -> bool:
+    """Whether a command's order still stands above the manifest."""
+    if row.hold is None or row.hold.kind is HoldKind.SUSPEND:
+        return False
+    return row.hold.digest == resource.digest
+
+
+def _held(row: Recorded) -> str:
+    if row.hold is None:
+        return ""
+    done = {
+        HoldKind.SUSPEND: "suspended",
+        HoldKind.ARCHIVE: "archived",
+        HoldKind.ROLLBACK: "rolled back",
+    }[row.hold.kind]
+    why = f" ({row.hold.reason})" if row.hold.reason else ""
+    return f"{done} by {row.hold.actor}{why}"
+
+
+def _moved(resource: Resource, row: Recorded) -> bool:
+    """Whether the manifest lies in another file now; standard input is no place."""
+    paths = (resource.location.path, row.source.path)
+    return paths[0] != paths[1] and "-" not in paths
+
+
+def _differs_in_kind(ref: Ref, other: Ref) -> bool:
+    same_name = (ref.namespace, ref.name) == (other.namespace, other.name)
+    return same_name and ref.kind != other.kind
+
+
+def _rebind(row: Recorded, resource: Resource, differing: tuple[FieldChange, ...]) -> str:
+    """Returns "old -> new" where a kept credential would go to another destination."""
+    if any(field.pointer.startswith("/spec/auth") for field in differing):
+        return ""
+    kind = kinds.kind(resource.ref.kind)
+    if row.access_digest == resource.access_digest or row.ref.kind != resource.ref.kind:
+        return ""
+    old = kind.endpoint(normal_manifest(row)["spec"])
+    new = kind.endpoint(resource.spec)
+    if new.method == "none" or old.destination == new.destination:
+        return ""
+    return f"{old.destination} -> {new.destination}"
+
+
+# Rows without a manifest.
+
+
+def _orphans(
+    rows: matching.Rows,
+    claimed: set[str],
+    matches: Sequence[tuple[Resource, Recorded | None]],
+    options: PlanOptions,
+    selector: selection.Selector,
+) -> list[Change]:
+    owned = [row for row in rows.live.values() if row.stack == options.stack]
+    orphans = [
+        row
+        for row in owned
+        if row.uid not in claimed
+        and is_under_any(row.source.path, options.roots)
+        and selection.matches_row(selector, row)
+    ]
+    names = {(resource.ref.namespace, resource.ref.name) for resource, _ in matches}
+    allowed = max(PRUNE_ALWAYS_ALLOWED, len(owned) // PRUNE_FRACTION)
+    limit = allowed if options.prune_limit is None else options.prune_limit
+    too_many = ""
+    if len(orphans) > limit:
+        found = len(orphans)
+        too_many = f"{found} orphans are more than {limit}; `--prune-limit {found}` allows it"
+    return [
+        _orphan(row, prune=options.prune, too_many=too_many, is_other_kind=_name(row) in names)
+        for row in orphans
+    ]
+
+
+def _orphan(row: Recorded, *, prune: bool, too_many: str, is_other_kind: bool) -> Change:
+    why = "its kind changed in the manifest" if is_other_kind else "no manifest declares it"
+    deletes = row.deletion_policy is DeletionPolicy.DELETE
+    action = Action.DELETE if deletes else Action.ARCHIVE
+    change = Change(
+        action=action, ref=row.ref, uid=row.uid, recorded=row, hold=row.hold, reason=why
+    )
+    is_protected = row.deletion_policy is DeletionPolicy.PROTECT
+    if not prune:
+        would = (
+            "`deletionPolicy: protect` keeps it" if is_protected else f"`--prune` would {action} it"
+        )
+        return replace(change, action=Action.NOOP, reason=f"orphan: {why}; {would}")
+    return replace(change, blocked_by=_PROTECTED if is_protected else too_many)
+
+
+def is_under_any(path: str, roots: Sequence[str]) -> bool:
+    """Whether the file `path` is, or lies under, one of `roots`; `""` and `.` are everything."""
+    return any(root in ("", ".") or path == root or path.startswith(f"{root}/") for root in roots)
+
+
+def _name(row: Recorded) -> tuple[str, str]:
+    return (row.ref.namespace, row.ref.name)
+
+
+# What the plan as a whole says.
+
+
+def _is_effective(change: Change) -> bool:
+    return change.action is not Action.NOOP
+
+
+def _order(change: Change) -> Ref:
+    return change.ref
+
+
+def _downgrades(changes: Iterable[Change]) -> Iterator[Diagnostic]:
+    for change in changes:
+        for field in change.fields:
+            if field.pointer == "/metadata/version" and _is_lower(field.new, field.old):
+                assert change.location is not None
+                yield Diagnostic(
+                    severity=Severity.WARNING,
+                    code="W203",
+                    location=change.location,
+                    pointer=field.pointer,
+                    message=f"the version of `{change.ref}` goes down: {field.old} -> {field.new}",
+                    hint="raise `metadata.version`, or leave it out",
+                )
+
+
+def _is_lower(new: Json, old: Json) -> bool:
+    """Whether `new` precedes `old` (Semantic Versioning 2.0.0, section 11)."""
+    if not (isinstance(new, str) and isinstance(old, str)):
+        return False
+    return _precedence(new) < _precedence(old)
+
+
+def _precedence(version: str) -> tuple[Json, ...]:
+    match = _SEMVER.fullmatch(version)
+    assert match is not None, "the schema lets only semantic versions through"
+    major, minor, patch, prerelease = match.groups()
+    identifiers = [
+        (0, int(part), "") if part.isdigit() else (1, 0, part)
+        for part in (prerelease or "").split(".")
+    ]
+    return (int(major), int(minor), int(patch), prerelease is None, identifiers)
+
+
+def _digest(plan: Plan) -> str:
+    """Returns the digest of everything that apply will do and of the rows that it will touch."""
+    changes = [
+        {
+            "action": change.action,
+            "ref": str(change.ref),
+            "uid": change.uid,
+            "previous": str(change.previous) if change.previous else None,
+            "digest": change.resource.digest if change.resource else None,
+            "source": change.location.path if change.location else None,
+            "revision": change.recorded.revision if change.recorded else None,
+            "hold": [change.hold.kind, change.hold.digest] if change.hold else None,
+            "blocked": bool(change.blocked_by),
+        }
+        for change in plan.changes
+    ]
+    options = plan.options
+    asked = [options.stack, options.roots, options.names, options.labels]
+    flags = [options.prune, options.prune_limit, options.adopt]
+    text = canonical([plan.lineage, asked, flags, changes])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,175 @@
+"""Checks one database: resolves its name on the loop, then logs in and reads a row in a thread.
+
+`clients.sql` does the talking; this module owns time. Database drivers block, and a thread cannot
+be cancelled: at a deadline, or when the probe is cancelled, the socket under the driver is shut
+down, so that the thread ends by itself. Every end but a cancellation is an `Observation`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import suppress
+
+from reconciler.clients import destination, sql
+from reconciler.clients.attempt import Attempt, Lifeline
+from reconciler.clients.stages import Stages
+from reconciler.errors import ConnectionFailed, SecretError
+from reconciler.kinds import durations
+from reconciler.model import (
+    INCONCLUSIVE_REASONS,
+    JsonObject,
+    Observation,
+    Outcome,
+    Reason,
+    Stage,
+    StageName,
+    Target,
+)
+from reconciler.probes import Tools
+from reconciler.redact import Secret
+
+#: A driver that does not end after its socket was shut down is waited for so long, then left.
+_GRACE_S = 1.0
+
+
+async def probe(
+    target: Target,
+    secrets: Mapping[str, Secret],
+    tools: Tools,
+    *,
+    reached: tuple[Stage, ...],
+) -> Observation:
+    """Returns what one login to `target` and one read-only row found; see `probes.Probe`.
+
+    The credential is sent at most once, to one checked address. Time runs from when the driver's
+    library is loaded; the deadline is `health.timeout`, and `timeout.connect` for the login.
+    """
+    stages = Stages(reached)
+    began = time.monotonic()
+    failure: ConnectionFailed | None = None
+    try:
+        await _load(target.spec["engine"], tools.threads)
+        began = time.monotonic()
+        await _examine(target.spec, secrets, tools, stages)
+    except ConnectionFailed as error:
+        failure = error
+    except SecretError as error:
+        failure = ConnectionFailed(
+            Reason.SECRET_UNRESOLVED, StageName.SECRET, error.message, error.hint
+        )
+    reason = failure.reason if failure else Reason.OK
+    return Observation(
+        uid=target.uid,
+        generation=target.generation,
+        outcome=_outcome(reason),
+        reason=reason,
+        message=tools.redactor.clean(failure.message) if failure else "the query answered",
+        hint=tools.redactor.clean(failure.hint) if failure else "",
+        stages=_close(stages.reached(), failure),
+        latency_s=time.monotonic() - began,
+        observed_at=tools.clock(),
+    )
+
+
+async def _load(engine: str, threads: Executor) -> None:
+    """Imports the driver in a thread: some take seconds, and the loop has other probes to run."""
+    if not sql.is_loaded(engine):
+        await asyncio.get_running_loop().run_in_executor(threads, sql.load, engine)
+
+
+async def _examine(
+    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+) -> None:
+    now = time.monotonic()
+    end_by = now + durations.parse_duration(spec["health"]["timeout"])
+    attempt = Attempt(
+        stages=stages,
+        redactor=tools.redactor,
+        lifeline=Lifeline(),
+        connect_by=min(end_by, now + durations.parse_duration(spec["timeout"]["connect"])),
+        query_s=durations.parse_duration(spec["timeout"]["query"]),
+        end_by=end_by,
+    )
+    reference = spec.get("tls", {}).get("ca")
+    login = sql.describe(
+        spec,
+        secrets,
+        addresses=await _resolve(spec, attempt),
+        ca=tools.read_public(reference) if reference else "",
+        path=posixpath.join(tools.root, spec["database"]),
+    )
+    engine, query = spec["engine"], spec["health"]["query"]
+    await _in_thread(lambda: sql.check(engine, login, query, attempt), attempt, tools.threads)
+
+
+async def _resolve(spec: JsonObject, attempt: Attempt) -> tuple[str, ...]:
+    """Returns the checked addresses of the server, none for a database in a file."""
+    if "host" not in spec:
+        return ()
+    with attempt.stages.stage(StageName.DNS):
+        try:
+            async with asyncio.timeout(attempt.connect_by - time.monotonic()):
+                return await destination.resolve(spec["host"], spec["port"])
+        except TimeoutError:
+            raise attempt.timed_out() from None
+
+
+async def _in_thread(call: Callable[[], None], attempt: Attempt, threads: Executor) -> None:
+    """Runs `call` and sees to it that it ends: by its deadlines, or when this task is cancelled."""
+    loop = asyncio.get_running_loop()
+
+    def end_login() -> None:
+        if attempt.stages.last is not StageName.QUERY:
+            attempt.lifeline.cut()
+
+    now = time.monotonic()
+    timers = (
+        loop.call_later(attempt.connect_by - now, end_login),
+        loop.call_later(attempt.end_by - now, attempt.lifeline.cut),
+    )
+    thread = loop.run_in_executor(threads, call)
+    try:
+        done, _ = await asyncio.wait((thread,), timeout=attempt.end_by - now + _GRACE_S)
+        if not done:
+            thread.add_done_callback(_forget)
+            raise attempt.timed_out()
+        thread.result()
+    except asyncio.CancelledError:
+        attempt.lifeline.cut()
+        await _wait_out(thread)
+        raise
+    finally:
+        for timer in timers:
+            timer.cancel()
+
+
+async def _wait_out(thread: asyncio.Future[None]) -> None:
+    """Returns when the thread has ended, or after the grace, however often it is cancelled."""
+    thread.add_done_callback(_forget)
+    give_up_at = time.monotonic() + _GRACE_S
+    while not thread.done() and time.monotonic() < give_up_at:
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait((thread,), timeout=give_up_at - time.monotonic())
+
+
+def _forget(thread: asyncio.Future[None]) -> None:
+    """Takes note of how a thread ended that nobody waits for, so that asyncio does not complain."""
+    if not thread.cancelled():
+        thread.exception()
+
+
+def _outcome(reason: Reason) -> Outcome:
+    if reason is Reason.OK:
+        return Outcome.OK
+    return Outcome.INCONCLUSIVE if reason in INCONCLUSIVE_REASONS else Outcome.FAILED
+
+
+def _close(reached: tuple[Stage, ...], failure: ConnectionFailed | None) -> tuple[Stage, ...]:
+    """Returns the stages so that the last one is where the probe ended."""
+    if failure is None or (reached and reached[-1].name is failure.stage):
+        return reached
+    return (*reached, Stage(name=failure.stage, seconds=0.0))

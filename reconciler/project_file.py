@@ -1,0 +1,117 @@
+"""Finds the project's folder and reads its `reconciler.toml`: names, raw values, line numbers.
+
+Apart from `config`, which knows what the settings mean; this module knows only where the file is
+and how it is written. Lines are looked up in the text because `tomllib` keeps no positions.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler import redact
+from reconciler.errors import ConfigError
+from reconciler.model import Json
+
+FILE = "reconciler.toml"
+#: A project file holds a handful of lines; more is another file.
+_LARGEST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One setting as written."""
+
+    value: Json
+    #: `reconciler.toml:4`
+    place: str
+
+
+def locate(cwd: str, named: str | None) -> str:
+    """Returns the absolute path of `named`, else of the nearest project file at or above `cwd`.
+
+    Empty where there is none; a named one is not looked for, since reading it will tell.
+    """
+    if named:
+        folder, name = os.path.split(os.path.join(cwd, named))
+        return os.path.join(os.path.realpath(folder), name)
+    paths = (os.path.join(folder, FILE) for folder in _upwards(cwd))
+    return next((path for path in paths if os.path.lexists(path)), "")
+
+
+def root(cwd: str, file: str) -> str:
+    """Returns the project root: the folder of `file`, else the git top level, else `cwd`."""
+    if file:
+        return os.path.dirname(file)
+    top = (folder for folder in _upwards(cwd) if os.path.lexists(os.path.join(folder, ".git")))
+    return next(top, cwd)
+
+
+def read(file: str) -> Mapping[str, Entry]:
+    """Returns `section.key` -> entry for everything that the file holds, in its order.
+
+    Raises:
+        ConfigError: it cannot be read or is not TOML.
+    """
+    import tomllib
+
+    text = _text(file)
+    name = redact.escape(os.path.basename(file))
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        found = re.search(r"line ([0-9]+), column ([0-9]+)", str(error))
+        place = f"{name}:{found[1]}:{found[2]}" if found else name
+        raise ConfigError(f"{place}: this is not TOML", "write settings as key = value") from None
+    entries = {}
+    for section, content in data.items():
+        items = content.items() if isinstance(content, dict) else [("", content)]
+        for key, value in items:
+            place = f"{name}:{_line(text, section, key)}"
+            entries[f"{section}.{key}" if key else section] = Entry(value=value, place=place)
+    return entries
+
+
+def _upwards(folder: str) -> list[str]:
+    folders = [folder]
+    while (parent := os.path.dirname(folders[-1])) != folders[-1]:
+        folders.append(parent)
+    return folders
+
+
+def _text(file: str) -> str:
+    name = redact.escape(os.path.basename(file))
+    try:
+        # Not blocking: the name may belong to a pipe that nobody writes to.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigError(f"{name} is not a regular file")
+            data = stream.read(_LARGEST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be read: {error.strerror}") from None
+    if len(data) > _LARGEST_BYTES:
+        raise ConfigError(f"{name} is larger than 1 MiB")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name}: byte {error.start} is not UTF-8") from None
+
+
+def _line(text: str, section: str, key: str) -> int:
+    """Returns the line of a key, else of its section, else 1; dotted and quoted keys included."""
+    part = r"""["']?{}["']?"""
+    head, tail = part.format(re.escape(section)), part.format(re.escape(key))
+    inside, at_section = False, 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.match(rf"\s*{head}\s*(=|\.\s*{tail}\s*=)", line):
+            return number
+        if re.match(r"\s*\[", line):
+            inside = bool(re.match(rf"\s*\[+\s*{head}\s*[\].]", line))
+            at_section = number if inside else at_section
+        elif inside and key and re.match(rf"\s*{tail}\s*[=.]", line):
+            return number
+    return at_section

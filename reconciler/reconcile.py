@@ -1,0 +1,360 @@
+"""The whole program on one screen: manifests -> validate -> plan -> apply -> health -> status.
+
+The only module that imports all six stages. Each function here is one thing that a user asks for;
+the command line shows what it returns. Imports neither httpx nor sqlalchemy nor pydantic: a family
+loads its libraries when one of its members is first used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import BinaryIO
+
+from reconciler import (
+    apply,
+    fingerprint,
+    health,
+    holds,
+    kinds,
+    observing,
+    plan,
+    secret_sources,
+    selection,
+    status,
+    validate,
+)
+from reconciler.errors import Conflict, InvalidManifests, RowsMoved, SecretError, StalePlan
+from reconciler.manifests import read
+from reconciler.model import (
+    Action,
+    Change,
+    ChangeSet,
+    Diagnostic,
+    Fingerprint,
+    GitFacts,
+    Phase,
+    Plan,
+    PlanOptions,
+    Recorded,
+    Ref,
+    Resource,
+    SecretChange,
+    Severity,
+    Target,
+)
+from reconciler.redact import Redactor, Secret
+from reconciler.settings import Settings
+from reconciler.stores import LoginRequest, Store
+from reconciler.stores import Verdict as LoginVerdict
+
+#: A plan whose rows moved under it is made again this often.
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a set of paths holds."""
+
+    #: valid ones, sorted by ref
+    resources: tuple[Resource, ...]
+    #: sorted by location
+    diagnostics: tuple[Diagnostic, ...]
+    files: int
+    documents: int
+    #: what was given, relative to the project root; orphans are looked for under these
+    roots: tuple[str, ...]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity is Severity.ERROR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """What every command that touches state or secrets works with."""
+
+    settings: Settings
+    redactor: Redactor
+    secrets: secret_sources.Secrets
+    clock: Callable[[], datetime]
+    #: gives a random text with the prefix that it gets; for uids and run ids
+    make_id: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What an apply came to."""
+
+    plan: Plan
+    changes: ChangeSet
+    secret_changes: tuple[SecretChange, ...] = ()
+    #: references that could not be resolved; each names its connection
+    unresolved: tuple[SecretError, ...] = ()
+
+    def calls_for(self, row: Recorded) -> bool:
+        """Whether the apply touched `row` so that it has to be checked, or it never was."""
+        touched = {result.uid for result in self.changes.results}
+        touched |= {change.uid for change in self.secret_changes}
+        return row.uid in touched or row.status.phase is Phase.PENDING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretReading:
+    """The secrets of every live connection, as fingerprints."""
+
+    facts: apply.SecretFacts = field(default_factory=apply.SecretFacts)
+    unresolved: tuple[SecretError, ...] = ()
+
+
+def read_manifests(
+    paths: Sequence[str], *, settings: Settings, cwd: str, stdin: BinaryIO | None = None
+) -> Reading:
+    """Reads and validates everything under `paths`; mistakes are in the result, never raised."""
+    found = read.find(paths, root=settings.root, cwd=cwd)
+    validated = validate.validate(read.documents(found, stdin), settings.secrets)
+    return Reading(
+        resources=validated.resources,
+        diagnostics=validated.diagnostics,
+        files=len(found.files),
+        documents=validated.documents,
+        roots=found.roots,
+    )
+
+
+def require_valid(reading: Reading) -> None:
+    """Checks that a reading may be planned.
+
+    Raises:
+        InvalidManifests: it has errors, among them that no manifest was found.
+    """
+    if reading.errors:
+        raise InvalidManifests(reading.diagnostics)
+
+
+def make_plan(reading: Reading, store: Store | None, options: PlanOptions) -> Plan:
+    """Returns the plan for a reading; without a store everything is to be created.
+
+    Raises:
+        InvalidManifests: the reading has errors, so that nothing can be said of what is missing.
+        ConfigError: the options contradict each other, or a name selects nothing.
+    """
+    require_valid(reading)
+    recorded = store.recorded() if store else ()
+    return plan.make_plan(reading.resources, recorded, options, lineage=_lineage(store, recorded))
+
+
+def _lineage(store: Store | None, recorded: Sequence[Recorded]) -> str:
+    """Returns the store's lineage, or `""` while nothing was ever applied to it.
+
+    So a plan that was saved before the store existed can be applied to the new one, once.
+    """
+    if store is None or not (recorded or store.runs(limit=1)):
+        return ""
+    return store.meta.lineage
+
+
+def read_secrets(
+    workspace: Workspace, planned: Plan, resources: Iterable[Resource], store: Store
+) -> SecretReading:
+    """Reads the secrets of every live connection of the stack, as `planned` will leave it."""
+    rows = [row for row in store.recorded() if row.status.is_live]
+    renamed = {change.uid: change.ref for change in planned.changes if change.previous}
+    refs = {row.uid: renamed.get(row.uid, row.ref) for row in rows}
+    specs = {
+        refs[row.uid]: row.manifest["spec"] for row in rows if row.stack == planned.options.stack
+    }
+    wanted = {resource.ref.key: resource for resource in resources}
+    touched = {change.ref.key for change in planned.changes}
+    specs |= {resource.ref: resource.spec for key, resource in wanted.items() if key in touched}
+    fingerprints: dict[str, tuple[Fingerprint, ...]] = {}
+    unresolved: list[SecretError] = []
+    for ref in sorted(specs):
+        secrets = _resolve_known(workspace, ref, specs[ref], unresolved)
+        meta = store.meta
+        fingerprints[ref.key] = fingerprint.of_secrets(
+            secrets, key=meta.fingerprint_key, key_id=meta.key_id
+        )
+    by_uid = {uid: fingerprints.get(ref.key, ()) for uid, ref in refs.items()}
+    gone = {change.uid for change in planned.changes if change.action in _ENDS}
+    live = {row.uid: row for row in rows if row.uid not in gone and row.ref.key in fingerprints}
+    facts = apply.SecretFacts(
+        fingerprints=fingerprints, rows=live, changes=plan.secret_changes(live.values(), by_uid)
+    )
+    return SecretReading(facts=facts, unresolved=tuple(unresolved))
+
+
+_ENDS = (Action.ARCHIVE, Action.DELETE)
+
+
+def _resolve_known(
+    workspace: Workspace, ref: Ref, spec: Mapping[str, object], unresolved: list[SecretError]
+) -> dict[str, Secret]:
+    secrets: dict[str, Secret] = {}
+    for place, reference in kinds.shape(ref.kind).secrets(spec):
+        try:
+            secrets[place] = workspace.secrets.resolve(reference)
+        except SecretError as error:
+            unresolved.append(SecretError(f"`{ref}`: {error.message}", error.hint))
+    return secrets
+
+
+def apply_manifests(
+    workspace: Workspace,
+    reading: Reading,
+    store: Store,
+    options: PlanOptions,
+    *,
+    expected: str | None = None,
+    with_secrets: bool,
+    git_facts: GitFacts | None,
+) -> Applied:
+    """Plans and applies in one transaction; rows that move meanwhile are planned again.
+
+    With `expected`, the digest of a plan that was shown or saved, nothing else is applied.
+
+    Raises:
+        InvalidManifests, ConfigError: as in `make_plan`.
+        Refused: a guard blocks a change.
+        StalePlan: the plan is not the expected one any more.
+        Conflict: rows kept moving, or the lock was not free in time.
+    """
+    for attempt in range(ATTEMPTS):
+        planned = make_plan(reading, store, options)
+        if expected is not None and planned.digest != expected:
+            raise StalePlan(
+                "the plan is not the one that was expected: manifests or connections have changed",
+                "make a new plan and look at it",
+            )
+        apply.refuse_blocked(planned)
+        secrets = (
+            read_secrets(workspace, planned, reading.resources, store)
+            if with_secrets
+            else SecretReading()
+        )
+        facts = _run_facts(workspace, git_facts, "apply")
+        try:
+            changes = apply.apply(
+                planned,
+                store,
+                facts,
+                secrets.facts,
+                lock_timeout_s=workspace.settings.lock_timeout_s,
+            )
+        except RowsMoved:
+            if attempt == ATTEMPTS - 1:
+                raise
+            continue
+        return Applied(
+            plan=planned,
+            changes=changes,
+            secret_changes=secrets.facts.changes,
+            unresolved=secrets.unresolved,
+        )
+    raise AssertionError("the last attempt returns or raises")
+
+
+def plan_rollback(store: Store, change: Change, options: PlanOptions) -> Plan:
+    """Returns the plan that consists of one change made by `holds.rollback`."""
+    lineage = _lineage(store, store.recorded())
+    return plan.of_changes([change], options, lineage=lineage)
+
+
+def roll_back(workspace: Workspace, store: Store, planned: Plan) -> ChangeSet:
+    """Applies a plan made by `plan_rollback`.
+
+    Raises:
+        RowsMoved: the row was changed meanwhile; nothing is written.
+    """
+    facts = replace(_run_facts(workspace, None, "rollback"), stack=planned.options.stack)
+    timeout_s = workspace.settings.lock_timeout_s
+    return apply.apply(planned, store, facts, apply.SecretFacts(), lock_timeout_s=timeout_s)
+
+
+def carry_out(
+    workspace: Workspace, store: Store, uid: str, order: holds.Order, carry: holds.Carry
+) -> Recorded | None:
+    """Carries out a command's order on a row and returns the row after, None if nothing was to do.
+
+    Raises:
+        Held: the manifest or the row's phase forbids it.
+        Conflict: the row kept moving, or the lock was not free in time.
+    """
+    for _ in range(ATTEMPTS):
+        (row,) = store.find([uid])
+        write = carry(row, order)
+        if write is None:
+            return None
+        try:
+            store.commit(write, lock_timeout_s=workspace.settings.lock_timeout_s)
+        except RowsMoved:
+            continue
+        return write.rows[0].row
+    raise Conflict(f"`{row.ref}` is being changed by others", "try again")
+
+
+def select_targets(
+    rows: Iterable[Recorded], selector: selection.Selector, *, due_at: datetime | None = None
+) -> tuple[Recorded, ...]:
+    """Returns the rows that a health pass probes: live, not suspended, selected.
+
+    With `due_at`, only those that were never checked or whose `health.interval` is over by then.
+    """
+    chosen = [row for row in rows if row.status.is_probed and selection.matches_row(selector, row)]
+    if due_at is not None:
+        chosen = [row for row in chosen if health.is_due(row, plan.normal_spec(row), due_at)]
+    return tuple(chosen)
+
+
+async def check(
+    workspace: Workspace, store: Store, rows: Sequence[Recorded]
+) -> AsyncGenerator[tuple[observing.HealthResult, ...], None]:
+    """Probes `rows` and yields each batch of results when it is stored."""
+    specs = {row.uid: plan.normal_spec(row) for row in rows}
+    thresholds = {uid: status.Thresholds.of(spec) for uid, spec in specs.items()}
+    targets = [health.target(row, specs[row.uid]) for row in rows]
+    by_uid = {row.uid: row for row in rows}
+    budget = workspace.settings.health.login_budget
+
+    def resolve(target: Target) -> Mapping[str, Secret]:
+        references = kinds.shape(target.ref.kind).secrets(target.spec)
+        username = target.endpoint.username
+        return {
+            place: workspace.secrets.resolve(reference, username=username)
+            for place, reference in references
+        }
+
+    def reserve(requests: Sequence[LoginRequest]) -> Sequence[LoginVerdict]:
+        return store.reserve(requests, now=workspace.clock(), budget=budget)
+
+    def record(batch: Sequence[health.Checked]) -> tuple[observing.HealthResult, ...]:
+        return observing.record(store, batch, by_uid, thresholds, now=workspace.clock())
+
+    desk = health.Desk(
+        resolve=resolve,
+        reserve=reserve,
+        release=store.release,
+        fingerprint_key=store.meta.fingerprint_key,
+    )
+    public = workspace.secrets.read_public
+    with health.open_tools(
+        workspace.settings, workspace.redactor, workspace.clock, public
+    ) as tools:
+        async with aclosing(health.run(targets, desk, tools, workspace.settings.health)) as batches:
+            async for batch in batches:
+                yield await asyncio.to_thread(record, batch)
+
+
+def _run_facts(workspace: Workspace, git_facts: GitFacts | None, command: str) -> apply.RunFacts:
+    return apply.RunFacts(
+        run_id=workspace.make_id("run_"),
+        now=workspace.clock(),
+        actor=workspace.settings.actor,
+        stack=workspace.settings.stack,
+        command=command,
+        git=git_facts,
+        make_uid=lambda: workspace.make_id("conn_"),
+    )

@@ -1,0 +1,144 @@
+"""Everything known of one connection, for whoever was woken up by it.
+
+Top to bottom: how it stands, what it is, the last check stage by stage, what to try, how it came
+here. Times are absolute, with their age where that is what the reader computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reconciler import kinds, plan
+from reconciler.model import Json, JsonObject, Observation, Outcome, Stage, StageName, canonical
+from reconciler.report import events, health, layout, standing, times, words
+from reconciler.report.layout import Cell
+from reconciler.report.style import Style, Tone
+from reconciler.report.views import DescribeView
+
+_LABEL_CELLS = 10
+#: How the stage that ended a check is marked.
+_LAST_STAGE = {Outcome.OK: "ok", Outcome.FAILED: "FAIL", Outcome.INCONCLUSIVE: "stop"}
+
+
+def text(view: DescribeView, style: Style) -> str:
+    """Returns the whole screen."""
+    manifest = plan.normal_manifest(view.recorded)
+    lines = [_title(view, style)]
+    lines += [
+        f"  {style.paint(f'{label:<{_LABEL_CELLS}}', Tone.QUIET)} {told}"
+        for label, told in _facts(view, manifest)
+        if told
+    ]
+    lines += ["", *_check(view, style)]
+    lines += [
+        f"  {style.paint(f'{label:<{_LABEL_CELLS}}', Tone.NOTE)} {told}"
+        for label, told in _advice(view)
+    ]
+    if view.transitions:
+        lines += ["", "  Transitions"]
+        lines += [f"    {line}" for line in events.transitions(view.transitions, style)]
+    return "\n".join(lines) + "\n"
+
+
+def _title(view: DescribeView, style: Style) -> str:
+    status = view.recorded.status
+    word = standing.word(status, style)
+    since = f" since {times.utc(status.since_at)} ({times.age(status.since_at, view.now)})"
+    tone = standing.standing_of(status).value.tone
+    title = [Cell(str(view.recorded.ref), Tone.STRONG), Cell("  "), Cell(word, tone), Cell(since)]
+    return layout.sides(title, "", style)
+
+
+def _facts(view: DescribeView, manifest: JsonObject) -> Iterator[tuple[str, str]]:
+    row, metadata, spec = view.recorded, manifest["metadata"], manifest["spec"]
+    status = row.status
+    yield "Name", layout.one_line(metadata.get("displayName", ""))
+    yield "About", layout.one_line(metadata.get("description", ""))
+    yield "Labels", _pairs(metadata.get("labels", {}))
+    yield "Tags", layout.one_line(" ".join(metadata.get("tags", ())))
+    yield "Endpoint", layout.one_line(words.endpoint(row).text)
+    yield "Auth", layout.one_line(spec.get("auth", {}).get("method", ""))
+    for pointer, reference in kinds.shape(row.ref.kind).secrets(spec):
+        yield "Secret", layout.one_line(f"/spec{pointer} from {canonical(reference)}")
+    yield "TLS", _tls(spec)
+    yield "Source", _source(view)
+    yield "State", f"generation {row.generation}, revision {row.revision}, stack {row.stack}"
+    yield "Id", row.uid
+    yield "Removal", f"deletionPolicy {row.deletion_policy}"
+    yield "Hold", standing.held(row.hold, view.now) if row.hold else ""
+    yield "Why", standing.why(status, None, view.now)
+    yield "Failures", _failures(view)
+    last_error = layout.one_line(status.last_error)
+    yield "Last error", last_error if status.last_error != status.message else ""
+
+
+def _pairs(mapping: Mapping[str, str]) -> str:
+    return layout.one_line(" ".join(f"{key}={mapping[key]}" for key in sorted(mapping)))
+
+
+def _tls(spec: JsonObject) -> str:
+    tls: Mapping[str, Json] = spec.get("tls", {})
+    return layout.one_line(" ".join(f"{key} {canonical(tls[key])}" for key in sorted(tls)))
+
+
+def _source(view: DescribeView) -> str:
+    told = [words.source(view.recorded.source)]
+    if view.revision is not None:
+        commit = words.commit(view.revision.git)
+        author = view.revision.git.author if view.revision.git else ""
+        told.append(f"commit {commit} of {author}" if commit else "")
+        age = times.age(view.revision.at, view.now)
+        told.append(f"applied {age} ago by {view.revision.actor}")
+    return layout.one_line(", ".join(part for part in told if part))
+
+
+def _failures(view: DescribeView) -> str:
+    status = view.recorded.status
+    if not status.consecutive_failures:
+        return ""
+    ok = "never ok before"
+    if status.succeeded_at is not None:
+        ok = f"last ok {times.utc(status.succeeded_at)}"
+    return f"{status.consecutive_failures} in a row, {ok}"
+
+
+def _check(view: DescribeView, style: Style) -> list[str]:
+    observation = view.observation
+    if observation is None:
+        return ["  Last check  never"]
+    glyph, word, tone = health.OUTCOMES[observation.outcome]
+    when = f"{times.utc(observation.observed_at)} ({times.age(observation.observed_at, view.now)})"
+    result = style.paint(f"{style.glyph(glyph)} {word}", tone)
+    took = times.duration(observation.latency_s)
+    is_old = observation.generation != view.recorded.generation
+    older = f", of generation {observation.generation}" if is_old else ""
+    lines = [f"  Last check  {when}  {result} in {took}{older}"]
+    lines += [f"    {line}" for line in _stages(observation, style)]
+    if observation.outcome is not Outcome.OK:
+        lines.append(f"  {style.paint(health.finding(observation), tone)}")
+    return lines
+
+
+def _stages(observation: Observation, style: Style) -> Iterator[str]:
+    for number, stage in enumerate(observation.stages, start=1):
+        is_last = number == len(observation.stages)
+        outcome = observation.outcome if is_last else Outcome.OK
+        yield _stage(stage, outcome, style)
+    if observation.outcome is Outcome.OK or not observation.stages:
+        return
+    order = list(StageName)
+    for name in order[order.index(observation.stages[-1].name) + 1 :]:
+        yield style.paint(f"{name:<6}  -", Tone.QUIET)
+
+
+def _stage(stage: Stage, outcome: Outcome, style: Style) -> str:
+    word = style.paint(f"{_LAST_STAGE[outcome]:<4}", health.OUTCOMES[outcome][2])
+    return f"{stage.name:<6}  {word}  {times.duration(stage.seconds):>7}  {stage.detail}".rstrip()
+
+
+def _advice(view: DescribeView) -> Iterator[tuple[str, str]]:
+    observation = view.observation
+    if observation is not None and observation.outcome is not Outcome.OK and observation.hint:
+        yield "Hint", layout.one_line(observation.hint)
+    for command in view.try_commands:
+        yield "Try", command

@@ -1,0 +1,34 @@
+"""The applied changes of one connection, newest first, with the fields that each one changed."""
+
+from __future__ import annotations
+
+from reconciler.report import layout, times, words
+from reconciler.report.layout import Cell
+from reconciler.report.style import Style, Tone
+from reconciler.report.views import HistoryRow, HistoryView
+
+_INDENT = "        "
+
+
+def text(view: HistoryView, style: Style) -> str:
+    """Returns one block per revision."""
+    row = view.recorded
+    lines = [style.paint(f"History of {row.ref}", Tone.STRONG) + f"  {row.uid}"]
+    for entry in sorted(view.rows, key=lambda entry: -entry.revision.number):
+        lines += ["", *_revision(entry, view, style)]
+    return "\n".join(lines) + "\n"
+
+
+def _revision(entry: HistoryRow, view: HistoryView, style: Style) -> list[str]:
+    revision = entry.revision
+    mark = words.ACTIONS[revision.action]
+    action = f"{style.glyph(mark.glyph)} {revision.action:<{words.ACTION_CELLS}}"
+    when = f"  {times.utc(revision.at)} ({times.age(revision.at, view.now)})"
+    commit = words.commit(revision.git)
+    facts = [f"by {revision.actor}", f"commit {commit}" if commit else "", f"run {revision.run_id}"]
+    if revision.ref != view.recorded.ref:
+        facts.insert(0, f"as {revision.ref}")
+    title = [Cell(f"{revision.number:>4}  "), Cell(action, mark.tone), Cell(when)]
+    lines = [layout.sides(title, words.source(revision.source), style)]
+    lines.append(_INDENT + layout.one_line(", ".join(fact for fact in facts if fact)))
+    return [*lines, *words.field_lines(entry.fields, None, _INDENT, style)]

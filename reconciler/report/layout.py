@@ -1,0 +1,137 @@
+"""Lines and tables of a given width, for the reports that people read.
+
+Pure. Widths are counted in terminal cells, on the text before it is painted. The last column of a
+table is the long one: it takes what is left of the line and is cut, never wrapped, so that one
+row stays one line for `grep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from unicodedata import combining, east_asian_width
+
+from reconciler import redact
+from reconciler.model import Json, canonical
+from reconciler.report.style import Style, Tone
+
+_GAP = "  "
+#: The last column gets at least this much; columns that may go make room for it.
+_LAST_COLUMN_CELLS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a table."""
+
+    title: str
+    #: numbers stand right, words left
+    right: bool = False
+    #: may be left out where the line is too narrow for the last column
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a table; `text` is one line without control characters."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+def one_line(text: str) -> str:
+    """Returns `text` with white space folded and control characters escaped."""
+    return " ".join(redact.escape(text).split())
+
+
+def value(data: Json, room: int, style: Style) -> str:
+    """Returns `data` as compact JSON on one line, cut to `room` cells."""
+    return cut(one_line(canonical(data)), room, style)
+
+
+def cells(text: str) -> int:
+    """Returns how many terminal cells `text` takes (UAX 11: wide and full-width take two)."""
+    if text.isascii():
+        return len(text)
+    return sum(_cell(character) for character in text)
+
+
+def cut(text: str, room: int | None, style: Style) -> str:
+    """Returns `text`, or as much of it as fits into `room` cells with an ellipsis at its end."""
+    if room is None or cells(text) <= room:
+        return text
+    kept, used = [], 0
+    for character in text:
+        used += _cell(character)
+        if used > room - 1:
+            break
+        kept.append(character)
+    return "".join(kept) + style.glyph("…") if room > 0 else ""
+
+
+def pad(text: str, room: int) -> str:
+    """Returns `text` with spaces after it up to `room` cells."""
+    return text + " " * (room - cells(text))
+
+
+def sides(left: Sequence[Cell], right: str, style: Style) -> str:
+    """Returns one line with `left` at its start and `right`, in a quiet tone, at its end."""
+    used = sum(cells(cell.text) for cell in left)
+    text = "".join(style.paint(cell.text, cell.tone) for cell in left)
+    if not right:
+        return text.rstrip()
+    room = (style.width or 0) - used - cells(right)
+    return text + " " * max(room, len(_GAP)) + style.paint(right, Tone.QUIET)
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], style: Style) -> list[str]:
+    """Returns a header line and one line per row, the last column cut to the width.
+
+    Optional columns are left out, rightmost first, until the last column has room; a column in
+    which every cell is empty is left out as well.
+    """
+    widths = [
+        max([cells(column.title), *(cells(row[index].text) for row in rows)])
+        for index, column in enumerate(columns)
+    ]
+    shown = _fitting(columns, rows, widths, style)
+    header = [Cell(columns[index].title, Tone.STRONG) for index in shown]
+    lines = [header, *([row[index] for index in shown] for row in rows)]
+    return [_line(line, [(columns[i], widths[i]) for i in shown], style) for line in lines]
+
+
+def _fitting(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], widths: Sequence[int], style: Style
+) -> list[int]:
+    last = len(columns) - 1
+    shown = [
+        index
+        for index in range(len(columns))
+        if index == last or not rows or any(row[index].text for row in rows)
+    ]
+    wanted = min(_LAST_COLUMN_CELLS, widths[last])
+    for index in sorted((i for i in shown if columns[i].optional), reverse=True):
+        taken = sum(widths[i] + len(_GAP) for i in shown if i != last)
+        if style.width is None or style.width - taken >= wanted:
+            break
+        shown.remove(index)
+    return shown
+
+
+def _line(line: Sequence[Cell], shape: Sequence[tuple[Column, int]], style: Style) -> str:
+    used, parts = 0, []
+    for cell, (column, width) in zip(line[:-1], shape[:-1], strict=True):
+        fill = " " * (width - cells(cell.text))
+        painted = style.paint(cell.text, cell.tone)
+        parts.append(fill + painted if column.right else painted + fill)
+        used += width + len(_GAP)
+    # A name is copied from the table and so is never cut; the last column then keeps a few cells.
+    room = None if style.width is None else max(style.width - used, _LAST_COLUMN_CELLS // 2)
+    parts.append(style.paint(cut(line[-1].text, room, style), line[-1].tone))
+    return _GAP.join(parts).rstrip()
+
+
+def _cell(character: str) -> int:
+    if combining(character):
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1

@@ -1,0 +1,136 @@
+"""How good a connection's status is: its glyph, its colour, its place in a list, and why.
+
+Status, describe, health and apply show the same judgement, so it is made here once. A standing is
+finer than a phase: SUSPENDED by a person is wanted and by the health pass is not, and an ACTIVE
+connection whose last check failed below its threshold is not simply good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from reconciler.model import Hold, HoldKind, Outcome, Phase, Reason, Status, SuspendedBy
+from reconciler.report import layout, times
+from reconciler.report.style import Style, Tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a standing is shown."""
+
+    glyph: str
+    tone: Tone
+    #: what the summary line calls it
+    words: str
+    #: whether a command that ends with it exits 11
+    is_healthy: bool
+
+
+class Standing(Enum):
+    """How good a status is, worst first."""
+
+    FAILED = Look(glyph="✗", tone=Tone.BAD, words="failed", is_healthy=False)
+    SUSPENDED_BY_HEALTH = Look(
+        glyph="=", tone=Tone.BAD, words="suspended by health", is_healthy=False
+    )
+    #: the last check was not ok, and the phase does not show it
+    DOUBTFUL = Look(glyph="!", tone=Tone.WARNING, words="in doubt", is_healthy=False)
+    PENDING = Look(glyph="?", tone=Tone.NOTE, words="pending", is_healthy=True)
+    ACTIVE = Look(glyph="✓", tone=Tone.GOOD, words="active", is_healthy=True)
+    SUSPENDED_BY_USER = Look(glyph="=", tone=Tone.QUIET, words="suspended by user", is_healthy=True)
+    ARCHIVED = Look(glyph="-", tone=Tone.QUIET, words="archived", is_healthy=True)
+
+
+_PHASES = {
+    (Phase.FAILED, None): Standing.FAILED,
+    (Phase.SUSPENDED, SuspendedBy.HEALTH): Standing.SUSPENDED_BY_HEALTH,
+    (Phase.PENDING, None): Standing.PENDING,
+    (Phase.ACTIVE, None): Standing.ACTIVE,
+    (Phase.SUSPENDED, SuspendedBy.USER): Standing.SUSPENDED_BY_USER,
+    (Phase.ARCHIVED, None): Standing.ARCHIVED,
+}
+_RANKS = {standing: rank for rank, standing in enumerate(Standing)}
+#: People made the connection wait for a check: what the last one said is no longer about it.
+_AWAITING_CHECK = frozenset(
+    {
+        Reason.APPLIED,
+        Reason.SPEC_CHANGED,
+        Reason.SECRET_CHANGED,
+        Reason.RESUMED_BY_MANIFEST,
+        Reason.RESUMED_BY_COMMAND,
+    }
+)
+_HELD = {
+    HoldKind.SUSPEND: "suspended",
+    HoldKind.ARCHIVE: "archived",
+    HoldKind.ROLLBACK: "rolled back",
+}
+
+
+def standing_of(status: Status) -> Standing:
+    """Returns how good `status` is."""
+    standing = _PHASES[status.phase, status.suspended_by]
+    if standing not in (Standing.PENDING, Standing.ACTIVE) or status.reason in _AWAITING_CHECK:
+        return standing
+    return standing if status.last_outcome in (None, Outcome.OK) else Standing.DOUBTFUL
+
+
+def rank(status: Status) -> int:
+    """Returns the place of `status` in a list that shows the worst first; 0 is the worst."""
+    return _RANKS[standing_of(status)]
+
+
+def word(status: Status, style: Style) -> str:
+    """Returns glyph and phase, without colour: `✗ FAILED`."""
+    return f"{style.glyph(standing_of(status).value.glyph)} {status.phase}"
+
+
+def why(status: Status, hold: Hold | None, now: datetime) -> str:
+    """Returns on one line why the status is what it is, empty where all is well."""
+    finding = _finding(status)
+    order = held(hold, now) if hold else ""
+    return "; ".join(part for part in (finding, order) if part)
+
+
+def held(hold: Hold, now: datetime) -> str:
+    """Returns who ordered what, when and why: `suspended by leo 2 d ago: maintenance`."""
+    told = f"{_HELD[hold.kind]} by {hold.actor} {times.age(hold.at, now)} ago"
+    return layout.one_line(f"{told}: {hold.reason}" if hold.reason else told)
+
+
+def counts(statuses: Iterable[Status]) -> list[tuple[Standing, int]]:
+    """Returns how many connections have each standing that occurs, worst first."""
+    found = [standing_of(status) for status in statuses]
+    return [(standing, found.count(standing)) for standing in Standing if standing in found]
+
+
+def summary(statuses: Iterable[Status], style: Style) -> str:
+    """Returns the counts on one line: `1 failed  2 active`."""
+    parts = [
+        style.paint(f"{number} {standing.value.words}", standing.value.tone)
+        for standing, number in counts(statuses)
+    ]
+    return "  ".join(parts)
+
+
+def _finding(status: Status) -> str:
+    standing = standing_of(status)
+    message = layout.one_line(status.message)
+    explained = f"{status.reason}: {message}" if message else str(status.reason)
+    match standing:
+        case Standing.PENDING:
+            awaited = "not checked yet" if status.checked_at is None else "to be checked again"
+            return awaited if status.reason is Reason.APPLIED else f"{status.reason}: {awaited}"
+        case Standing.ACTIVE:
+            return "" if status.reason in _AWAITING_CHECK | {Reason.OK} else explained
+        case Standing.SUSPENDED_BY_HEALTH:
+            last = message or layout.one_line(status.last_error)
+            return f"by health, {status.reason}: {last}" if last else f"by health, {status.reason}"
+        case Standing.SUSPENDED_BY_USER:
+            is_intent = status.reason is Reason.SUSPENDED_BY_MANIFEST
+            return "by the manifest" if is_intent else ""
+        case Standing.FAILED | Standing.DOUBTFUL | Standing.ARCHIVED:
+            return explained

@@ -1,0 +1,153 @@
+"""What each screen is about: the values of one report, gathered by the command that shows it.
+
+Every format of a screen is a function `(view, style) -> str` over the same view, so nothing can be
+in one format and missing in another for want of data. Separate from the screens because several
+modules render one view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from reconciler.model import (
+    ChangeSet,
+    Event,
+    FieldChange,
+    GitFacts,
+    Observation,
+    Phase,
+    Plan,
+    Recorded,
+    Ref,
+    Revision,
+    Run,
+    SecretChange,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """What an apply would do."""
+
+    plan: Plan
+    git: GitFacts | None = None
+    secrets: tuple[SecretChange, ...] = ()
+    #: whether secrets were read and compared; if not, the report says so
+    secrets_compared: bool = False
+    #: the command to run now, or empty
+    next_command: str = ""
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRow:
+    """One checked connection."""
+
+    ref: Ref
+    observation: Observation
+    #: after the check
+    status: Status
+    #: before the check
+    before: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthView:
+    """What a health pass found."""
+
+    rows: tuple[HealthRow, ...]
+    #: selected connections that were not checked: suspended, archived or not due
+    skipped: int = 0
+    #: wall time of the pass
+    elapsed_s: float = 0.0
+    next_command: str = ""
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyView:
+    """What an apply did, and how healthy the connections are after it."""
+
+    plan: Plan
+    changes: ChangeSet
+    git: GitFacts | None = None
+    secrets: tuple[SecretChange, ...] = ()
+    #: None where no health pass was asked for
+    health: HealthView | None = None
+    next_command: str = ""
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView:
+    """Where the selected connections stand."""
+
+    rows: tuple[Recorded, ...]
+    #: connections in the store, selected or not
+    total: int
+    #: commit of the last apply
+    git: GitFacts | None = None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeView:
+    """Everything known of one connection."""
+
+    recorded: Recorded
+    #: the newest one
+    observation: Observation | None = None
+    #: the newest one
+    revision: Revision | None = None
+    #: the newest transitions, oldest first
+    transitions: tuple[Event, ...] = ()
+    #: commands worth trying now
+    try_commands: tuple[str, ...] = ()
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRow:
+    """One revision, and how it differs from the one before."""
+
+    revision: Revision
+    fields: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryView:
+    """The applied changes of one connection, oldest first."""
+
+    recorded: Recorded
+    rows: tuple[HistoryRow, ...]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsView:
+    """Lines of the append-only log, oldest first."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsView:
+    """Applies that changed something, newest first."""
+
+    runs: tuple[Run, ...]
+    now: datetime
+
+
+View: TypeAlias = (
+    PlanView
+    | ApplyView
+    | HealthView
+    | StatusView
+    | DescribeView
+    | HistoryView
+    | EventsView
+    | RunsView
+)

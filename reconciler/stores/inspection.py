@@ -1,0 +1,92 @@
+"""What `state check` finds: every row of the store read and compared with what it should say.
+
+Apart from `database.py` because nothing else needs it. A finding is a sentence; nothing is mended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import Connection, Table, select
+
+from reconciler.errors import StoreDamaged
+from reconciler.model import Recorded, Revision
+from reconciler.stores import rows, tables
+from reconciler.stores.rows import Value
+from reconciler.stores.transactions import Transactions
+
+#: Every table whose rows have a value, and how it is read.
+_PARSERS: tuple[tuple[Table, Callable[[rows.Row], object]], ...] = (
+    (tables.events, rows.event),
+    (tables.observations, rows.observation),
+    (tables.runs, rows.run),
+)
+#: `redact` cuts foreign text to this; longer text was not written by this program.
+_LONGEST_ERROR = 1000
+
+
+def findings(transactions: Transactions) -> tuple[str, ...]:
+    """Returns what is wrong with the store, a sentence each; reads every row.
+
+    Raises:
+        StoreUnavailable: it cannot be read at all.
+    """
+    try:
+        found = list(transactions.integrity())
+        with transactions.reading() as connection:
+            found += _row_findings(connection)
+    except StoreDamaged as error:
+        return (error.message,)
+    return tuple(found)
+
+
+def _row_findings(connection: Connection) -> list[str]:
+    found: list[str] = []
+    live = list(_parsed(connection, tables.connections, rows.recorded, found))
+    revisions = list(_parsed(connection, tables.revisions, rows.revision, found))
+    for table, parse in _PARSERS:
+        for _ in _parsed(connection, table, parse, found):
+            pass
+    found += _digest_findings(live)
+    found += _digest_findings(revisions)
+    found += _long_findings(live)
+    found += _clash_findings(live)
+    numbers = {(revision.uid, revision.number) for revision in revisions}
+    with_events = set(connection.execute(select(tables.events.c.uid).distinct()).scalars())
+    for row in live:
+        if (row.uid, row.revision) not in numbers:
+            found.append(f"{row.ref} ({row.uid}) lacks its revision {row.revision}")
+        if row.uid not in with_events:
+            found.append(f"{row.ref} ({row.uid}) has no event")
+    return found
+
+
+def _parsed(
+    connection: Connection, table: Table, parse: Callable[[rows.Row], Value], found: list[str]
+) -> Iterator[Value]:
+    for row in connection.execution_options(yield_per=1000).execute(select(table)):
+        try:
+            yield rows.parsed(table.name, parse, row)
+        except StoreDamaged as error:
+            found.append(error.message)
+
+
+def _digest_findings(values: list[Recorded] | list[Revision]) -> Iterator[str]:
+    for value in values:
+        if hashlib.sha256(value.text.encode()).hexdigest() != value.digest:
+            yield f"the manifest kept for {value.ref} ({value.uid}) differs from its digest"
+
+
+def _long_findings(values: list[Recorded]) -> Iterator[str]:
+    for value in values:
+        if len(value.status.last_error) > _LONGEST_ERROR:
+            yield f"the last error of {value.ref} ({value.uid}) is longer than it can be"
+
+
+def _clash_findings(values: list[Recorded]) -> Iterator[str]:
+    counts = Counter(value.ref.key for value in values if value.status.is_live)
+    for key, count in sorted(counts.items()):
+        if count > 1:
+            yield f"{count} live connections are named {key}"

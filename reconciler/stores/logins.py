@@ -1,0 +1,215 @@
+"""The login budget: statements on `login_attempts`, inside a transaction of the caller.
+
+The promise is that the server counts at most `budget` failed logins of one credential, whatever
+dies when (reliability P10), so an attempt is written before the credential is sent and counts from
+then on. Attempts of one credential by one connection are alike: when one of several settles, the
+one with the latest deadline is taken, since the earlier ones may belong to dead processes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from reconciler.model import Outcome, Phase, Reason
+from reconciler.stores import HealthWrite, LoginRequest, Verdict
+from reconciler.stores.batches import batches
+from reconciler.stores.rows import Columns, moment_text
+from reconciler.stores.tables import connections, login_attempts
+
+_OPEN, _FAILED = "open", "failed"
+_PROBED = {Phase.PENDING.value, Phase.ACTIVE.value, Phase.FAILED.value}
+_attempt = login_attempts.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    id: int
+    credential_key: str
+    uid: str
+    state: str
+    deadline_at: str
+
+    def counts_as_failed(self, now: str) -> bool:
+        return self.state == _FAILED or self.deadline_at <= now
+
+
+def reserve(
+    connection: Connection, requests: Sequence[LoginRequest], *, now: datetime, budget: int
+) -> tuple[Verdict, ...]:
+    """Answers `requests` in order and writes an open attempt for each granted one."""
+    current = _versions(connection, {request.uid for request in requests})
+    at = moment_text(now)
+    used: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for attempt in _attempts(connection, {request.credential_key for request in requests}):
+        used[attempt.credential_key] += 1
+        failed[attempt.credential_key] += attempt.counts_as_failed(at)
+
+    verdicts = []
+    granted: list[Columns] = []
+    for request in requests:
+        key = request.credential_key
+        if current.get(request.uid) != request.version:
+            verdicts.append(Verdict.STALE)
+        elif used[key] < budget:
+            verdicts.append(Verdict.GRANTED)
+            used[key] += 1
+            granted.append(_columns(request.uid, key, _OPEN, request.deadline_at))
+        else:
+            verdicts.append(Verdict.EXHAUSTED if failed[key] >= budget else Verdict.WAIT)
+    if granted:
+        connection.execute(insert(login_attempts), granted)
+    return tuple(verdicts)
+
+
+def release(connection: Connection, requests: Sequence[LoginRequest]) -> None:
+    """Deletes one open attempt per request: nothing was sent."""
+    own = (
+        select(func.max(_attempt.id))
+        .where(_attempt.credential_key == bindparam("request_key"))
+        .where(_attempt.uid == bindparam("request_uid"))
+        .where(_attempt.deadline_at == bindparam("request_deadline"))
+        .where(_attempt.state == _OPEN)
+    )
+    connection.execute(
+        delete(login_attempts).where(_attempt.id == own.scalar_subquery()),
+        [
+            {
+                "request_key": request.credential_key,
+                "request_uid": request.uid,
+                "request_deadline": moment_text(request.deadline_at),
+            }
+            for request in requests
+        ],
+    )
+
+
+def settle(connection: Connection, writes: Iterable[HealthWrite], *, now: datetime) -> None:
+    """Settles the attempt behind each result; see `Store.record`.
+
+    A failed login whose attempt is gone (forgiven while it ran) is written as failed all the same:
+    the server has counted it.
+    """
+    results = [write for write in writes if write.credential_key]
+    if not results:
+        return
+    attempts = _attempts(connection, {write.credential_key for write in results})
+    settlement = _Settlement(attempts={attempt.id: attempt for attempt in attempts})
+    for write in results:
+        settlement.add(write, moment_text(now))
+    if settlement.gone:
+        statement = delete(login_attempts).where(_attempt.id == bindparam("attempt"))
+        connection.execute(statement, [{"attempt": number} for number in settlement.gone])
+    if settlement.failed:
+        statement_of_failure = update(login_attempts).where(_attempt.id == bindparam("attempt"))
+        connection.execute(
+            statement_of_failure,
+            [{"attempt": number, "state": _FAILED} for number in settlement.failed],
+        )
+    if settlement.added:
+        connection.execute(insert(login_attempts), settlement.added)
+
+
+def forgive(connection: Connection, uids: Sequence[str], *, now: datetime) -> None:
+    """Deletes what counts as failed of every credential that these connections used.
+
+    Attempts that are still running stay: their logins may yet fail.
+    """
+    at = moment_text(now)
+    for batch in batches(uids):
+        keys = select(_attempt.credential_key).where(_attempt.uid.in_(batch))
+        connection.execute(
+            delete(login_attempts)
+            .where(_attempt.credential_key.in_(keys))
+            .where((_attempt.state == _FAILED) | (_attempt.deadline_at <= at))
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Settlement:
+    """What becomes of the attempts of one batch; `attempts` holds those not yet decided."""
+
+    attempts: dict[int, _Attempt]
+    gone: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    added: list[Columns] = field(default_factory=list)
+
+    def add(self, write: HealthWrite, now: str) -> None:
+        key, uid = write.credential_key, write.observation.uid
+        own = max(
+            (a for a in self.attempts.values() if _is_own(a, key, uid)),
+            key=lambda attempt: (attempt.deadline_at, attempt.id),
+            default=None,
+        )
+        if own is not None:
+            del self.attempts[own.id]
+        if write.observation.reason is Reason.AUTH_FAILED:
+            if own is None:
+                at = write.observation.observed_at
+                self.added.append(_columns(uid, key, _FAILED, at))
+            else:
+                self.failed.append(own.id)
+            return
+        if own is not None:
+            self.gone.append(own.id)
+        if write.observation.outcome is Outcome.OK:
+            self._forget(key, now)
+
+    def _forget(self, key: str, now: str) -> None:
+        settled = [
+            attempt.id
+            for attempt in self.attempts.values()
+            if attempt.credential_key == key and attempt.counts_as_failed(now)
+        ]
+        for number in settled:
+            del self.attempts[number]
+        self.gone += settled
+
+
+def _is_own(attempt: _Attempt, key: str, uid: str) -> bool:
+    return attempt.state == _OPEN and attempt.credential_key == key and attempt.uid == uid
+
+
+def _columns(uid: str, key: str, state: str, deadline_at: datetime) -> Columns:
+    return {
+        "credential_key": key,
+        "uid": uid,
+        "state": state,
+        "deadline_at": moment_text(deadline_at),
+    }
+
+
+def _attempts(connection: Connection, keys: Collection[str]) -> list[_Attempt]:
+    columns = (
+        _attempt.id,
+        _attempt.credential_key,
+        _attempt.uid,
+        _attempt.state,
+        _attempt.deadline_at,
+    )
+    return [
+        _Attempt(id=number, credential_key=key, uid=uid, state=state, deadline_at=deadline_at)
+        for batch in batches(keys)
+        for number, key, uid, state, deadline_at in connection.execute(
+            select(*columns).where(_attempt.credential_key.in_(batch))
+        )
+    ]
+
+
+def _versions(connection: Connection, uids: Collection[str]) -> dict[str, int]:
+    """Returns the versions of those rows whose phase allows a probe."""
+    table = connections.c
+    return {
+        uid: version
+        for batch in batches(uids)
+        for uid, version in connection.execute(
+            select(table.uid, table.version)
+            .where(table.uid.in_(batch), table.phase.in_(_PROBED))
+            .with_for_update()
+        )
+    }

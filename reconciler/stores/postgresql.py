@@ -1,0 +1,182 @@
+"""The state store in a PostgreSQL database, in the first schema of the search path.
+
+One transaction advisory lock per schema makes writers take turns; it dies with its session, so
+there is nothing to unlock (reliability M7). Reads see one snapshot. When the answer to a COMMIT is
+lost, the transaction's own number is asked for on a new connection: PostgreSQL keeps the fate of
+every transaction for this purpose (manual, section 9.27.9, `pg_xact_status`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from reconciler.errors import ConfigError, ReconcilerError, StoreUnavailable
+from reconciler.stores import Opening, Store, database, faults, opening
+
+#: First half of the advisory lock's key; the second is the hash of the schema. "Rcnc".
+_LOCK_CLASS = 0x52636E63
+#: Seconds before each look for a transaction whose answer was lost.
+_LOOKS_S = (0.0, 0.2, 1.0, 3.0)
+#: How long such a look waits for the lost transaction to end.
+_LOOK_LOCK_S = 10.0
+#: libpq parameters, unless the URL has others: a dead server is noticed within a minute.
+_DEFAULTS = {
+    "connect_timeout": "10",
+    "application_name": "reconciler",
+    "keepalives_idle": "20",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+    "gssencmode": "disable",
+}
+
+
+def open_store(url: str, opened: Opening, *, wrapping_key: str, now: datetime) -> Store:
+    """Opens `postgresql://user:password@host/database`; see `stores.open_store`.
+
+    For writing it makes the tables where there are none; older ones are left to `state migrate`,
+    because other machines may still run the older program.
+    """
+    transactions = PostgresqlTransactions(parse_url(url))
+    try:
+        meta = opening.open_meta(transactions, opened, wrapping_key=wrapping_key, now=now)
+    except BaseException:
+        transactions.close()
+        raise
+    return database.DatabaseStore(transactions, meta)
+
+
+def parse_url(url: str) -> URL:
+    """Returns the URL with our driver and defaults for what it leaves out.
+
+    Raises:
+        ConfigError: it cannot be read or names another driver.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigError(
+            "the state URL cannot be read", "write `postgresql://user:password@host/database`"
+        ) from None
+    if parsed.drivername not in ("postgresql", "postgresql+psycopg"):
+        raise ConfigError("the state store uses the driver psycopg", "write `postgresql://...`")
+    missing = {key: value for key, value in _DEFAULTS.items() if key not in parsed.query}
+    return parsed.set(drivername="postgresql+psycopg").update_query_dict(missing)
+
+
+class PostgresqlTransactions:
+    """Transactions on one PostgreSQL database."""
+
+    def __init__(self, url: URL) -> None:
+        address = URL.create(
+            "postgresql",
+            username=url.username,
+            host=url.host,
+            port=url.port,
+            database=url.database,
+        )
+        self._place = address.render_as_string(hide_password=True)
+        try:
+            self._engine = create_engine(
+                url, hide_parameters=True, max_overflow=-1, pool_pre_ping=True
+            )
+        except ImportError:
+            raise StoreUnavailable(
+                "the driver of PostgreSQL is not installed",
+                'install it with `pip install "reconciler[postgres]"`',
+            ) from None
+
+    @property
+    def place(self) -> str:
+        return self._place
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.connect() as raw:
+            connection = raw.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def writing(self, lock_timeout_s: float) -> Iterator[Connection]:
+        with self._translated(), self._engine.connect() as connection:
+            number = _lock(connection, lock_timeout_s)
+            yield connection
+            try:
+                connection.commit()
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                connection.invalidate()
+                if not self._was_committed(number):
+                    raise
+
+    def integrity(self) -> tuple[str, ...]:
+        """Returns nothing: PostgreSQL enforces keys and, if so set up, page checksums by itself."""
+        return ()
+
+    def copy_to(self, path: Path) -> None:
+        from reconciler.stores import backup, sqlite
+
+        def build(copy: Connection) -> None:
+            opening.create_tables(copy)
+            backup.copy_rows(source, copy)
+
+        with self.reading() as source:
+            sqlite.fill(path, build)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with faults.translated(faults.postgresql_fault, self._place):
+            yield
+
+    def _was_committed(self, number: str) -> bool:
+        """Returns whether the transaction `number` was committed, asking on a new connection.
+
+        The lock comes first: it is free only when that transaction has ended, one way or the other.
+
+        Raises:
+            StoreUnavailable: no answer can be had.
+        """
+        for pause_s in _LOOKS_S:
+            time.sleep(pause_s)
+            try:
+                with self._translated(), self._engine.connect() as connection:
+                    _lock(connection, _LOOK_LOCK_S)
+                    asked = text("SELECT pg_xact_status(CAST(:number AS xid8))")
+                    fate = connection.execute(asked, {"number": number}).scalar_one()
+            except ReconcilerError:
+                continue
+            if fate in ("committed", "aborted"):
+                return bool(fate == "committed")
+        raise StoreUnavailable(
+            f"the state store {self._place} went away while it stored the change;"
+            " whether it did is not known",
+            "run `reconciler plan` when it is back: it shows what is still to do",
+        )
+
+
+def _lock(connection: Connection, lock_timeout_s: float) -> str:
+    """Waits for this schema's turn to write; returns the number of the transaction."""
+    timeout_ms = max(1, int(lock_timeout_s * 1000))
+    connection.execute(
+        text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": f"{timeout_ms}ms"}
+    )
+    turn = text(
+        "SELECT pg_advisory_xact_lock(:lock_class, hashtext(current_schema())),"
+        " CAST(pg_current_xact_id() AS text)"
+    )
+    return str(connection.execute(turn, {"lock_class": _LOCK_CLASS}).one()[1])

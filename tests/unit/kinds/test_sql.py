@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler import kinds
+from reconciler.kinds import sql
+from reconciler.model import Endpoint, Path
+
+PASSWORD = {"method": "password", "username": "report", "password": {"env": "PASSWORD"}}
+
+
+def make_server(**changes: Any) -> dict[str, Any]:
+    return {"engine": "postgresql", "host": "db-7.internal", "database": "orders"} | changes
+
+
+def make_file(database: str) -> dict[str, Any]:
+    return {"engine": "sqlite", "database": database}
+
+
+def found(spec: dict[str, Any]) -> list[tuple[str, Path]]:
+    return [(finding.code, finding.path) for finding in sql.checks(spec)]
+
+
+@pytest.mark.parametrize(
+    "host", ["db", "db_1.internal", "10.0.0.7", "::1", "2001:db8::7", "DB.example.com."]
+)
+def test_a_name_or_address_is_a_host(host: str) -> None:
+    assert found(make_server(host=host)) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "message", "hint"),
+    [
+        ("db:5432", "the host has a port behind it", "write `port: 5432`"),
+        (
+            "postgresql://u:hunter2@db/orders",
+            "the host is a URL",
+            "write host, port, database and auth as fields",
+        ),
+        ("u@db", "the host is a URL", "write host, port, database and auth as fields"),
+        (
+            "/var/run/postgresql",
+            "the host is a path",
+            "sockets in the file system are not connected to",
+        ),
+        ("db1,db2", "the host is a list", "write one manifest for each host"),
+        (
+            "db.example;Server=evil",
+            "the host is neither a name nor an address",
+            "a name has letters, digits, `-`, `_` and dots only",
+        ),
+        (
+            "{db}",
+            "the host is neither a name nor an address",
+            "a name has letters, digits, `-`, `_` and dots only",
+        ),
+        ("::g", "the host is no valid IPv6 address", ""),
+        ("fe80::1%eth0", "the host is no valid IPv6 address", ""),
+    ],
+)
+def test_what_is_no_host_is_refused_with_what_to_do(host: str, message: str, hint: str) -> None:
+    assert list(sql.checks(make_server(host=host))) == [
+        kinds.Finding(code="E117", path=("host",), message=message, hint=hint)
+    ]
+
+
+@pytest.mark.parametrize("path", ["orders.db", "data/orders.sqlite", "a b/..orders", "data/x..y"])
+def test_a_path_under_the_root_is_a_database_file(path: str) -> None:
+    assert found(make_file(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (":memory:", "a database in memory is empty whenever it is opened"),
+        ("file:orders.db", "the database is a URL"),
+        ("sqlite:///orders.db", "the database is a URL"),
+        ("md:orders", "the database is a URL"),
+        ("orders.db?mode=rwc", "the database is a URL"),
+        ("orders\n.db", "the path has a control character"),
+        ("orders.db\n", "the path has a control character"),
+        ("/var/lib/orders.db", "the file is outside the project root"),
+        ("~/orders.db", "the file is outside the project root"),
+        ("data/../../orders.db", "the file is outside the project root"),
+        ("..", "the file is outside the project root"),
+        (".reconciler/state.db", "the file belongs to this tool"),
+        ("./.Reconciler/state.db", "the file belongs to this tool"),
+        ("data/", "the path names a folder"),
+        (".", "the path names a folder"),
+    ],
+)
+def test_what_is_no_database_file_is_refused(path: str, message: str) -> None:
+    findings = list(sql.checks(make_file(path)))
+    assert [(each.code, each.path, each.message) for each in findings] == [
+        ("E120", ("database",), message)
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select 1",
+        "  SELECT count(*)\nFROM orders",
+        "values (1)",
+        "SHOW server_version",
+        "with a as (select 1) select * from a",
+        "select updated_at from inserts",
+    ],
+)
+def test_a_reading_query_is_accepted(query: str) -> None:
+    assert found(make_server(health={"query": query})) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("delete from x", "does not begin with SELECT, VALUES, SHOW or WITH"),
+        ("copy x to program 'sh'", "does not begin with SELECT, VALUES, SHOW or WITH"),
+        ("selectx", "does not begin with SELECT, VALUES, SHOW or WITH"),
+        ("-- c\nselect 1", "does not begin with SELECT, VALUES, SHOW or WITH"),
+        ("select 1; drop table x", "has a `;`: it is one statement"),
+        ("select 1;", "has a `;`: it is one statement"),
+        ("select /*!50000 1 */", "has a comment in `/* */`, which some servers execute"),
+        ("select 1\0", "has a NUL character"),
+        (
+            "with a as (delete from x returning 1) select * from a",
+            "has the word INSERT, UPDATE, DELETE, MERGE or INTO: a check changes nothing",
+        ),
+        (
+            "select 1 INTO outfile 'x'",
+            "has the word INSERT, UPDATE, DELETE, MERGE or INTO: a check changes nothing",
+        ),
+        (
+            "select 1 from x for update",
+            "has the word INSERT, UPDATE, DELETE, MERGE or INTO: a check changes nothing",
+        ),
+    ],
+)
+def test_any_other_query_is_refused(query: str, why: str) -> None:
+    assert list(sql.checks(make_server(health={"query": query}))) == [
+        kinds.Finding(
+            code="E119",
+            path=("health", "query"),
+            message=f"the query {why}",
+            hint="a check such as `select 1` reads one row",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, [], id="verified"),
+        pytest.param({"tls": {"mode": "verify-ca"}}, [], id="authority"),
+        pytest.param({"tls": {"mode": "require"}}, [("W201", ("tls", "mode"))], id="unverified"),
+        pytest.param({"tls": {"mode": "disable"}}, [("W201", ("tls", "mode"))], id="plain"),
+        pytest.param(
+            {"tls": {"mode": "disable"}, "auth": PASSWORD},
+            [("W202", ("tls", "mode"))],
+            id="plain-with-password",
+        ),
+        pytest.param({"tls": {"mode": "disable"}, "host": "127.0.0.1"}, [], id="this-machine"),
+    ],
+)
+def test_weak_tls_is_a_warning_where_somebody_is_on_the_way(
+    changes: dict[str, Any], expected: list[tuple[str, Path]]
+) -> None:
+    assert found(make_server(**changes)) == expected
+
+
+def test_a_duration_out_of_bounds_is_refused() -> None:
+    assert found(make_server(timeout={"query": "2d"})) == [("E107", ("timeout", "query"))]
+
+
+@pytest.mark.parametrize(
+    ("spec", "endpoint"),
+    [
+        pytest.param(
+            make_server(auth=PASSWORD),
+            Endpoint(
+                scheme="postgresql",
+                host="db-7.internal",
+                port=5432,
+                text="postgresql://report@db-7.internal:5432/orders",
+                method="password",
+                username="report",
+            ),
+            id="server",
+        ),
+        pytest.param(
+            make_server(engine="mysql", host="2001:DB8::7"),
+            Endpoint(
+                scheme="mysql",
+                host="2001:db8::7",
+                port=3306,
+                text="mysql://[2001:DB8::7]:3306/orders",
+                method="none",
+            ),
+            id="ipv6-without-login",
+        ),
+        pytest.param(
+            make_file("data/orders.sqlite"),
+            Endpoint(
+                scheme="sqlite",
+                host="",
+                port=None,
+                text="sqlite:data/orders.sqlite",
+                method="none",
+            ),
+            id="file",
+        ),
+    ],
+)
+def test_the_endpoint_says_where_and_as_whom(spec: dict[str, Any], endpoint: Endpoint) -> None:
+    normal = kinds.shape("SqlConnection").normalise({"spec": spec})
+    assert sql.endpoint(normal["spec"]) == endpoint
