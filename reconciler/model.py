@@ -589,6 +589,8 @@ class PlanOptions:
     stack: str
     #: files and folders given, relative to the project root; orphans are looked for under these
     roots: tuple[str, ...]
+    #: what was given, relative to the project root; what a saved plan reads again
+    inputs: tuple[str, ...] = ()
     #: references and globs; empty means all
     names: tuple[str, ...] = ()
     #: label selectors `key=value`; empty means all

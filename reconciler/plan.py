@@ -390,7 +390,7 @@ def _digest(plan: Plan) -> str:
         for change in plan.changes
     ]
     options = plan.options
-    asked = [options.stack, options.roots, options.names, options.labels]
+    asked = [options.stack, options.inputs, options.roots, options.names, options.labels]
     flags = [options.prune, options.prune_limit, options.adopt]
     text = canonical([plan.lineage, asked, flags, changes])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -28,7 +28,7 @@ from reconciler import (
     validate,
 )
 from reconciler.errors import Conflict, InvalidManifests, RowsMoved, SecretError, StalePlan
-from reconciler.manifests import read
+from reconciler.manifests import find, read
 from reconciler.model import (
     Action,
     Change,
@@ -114,7 +114,7 @@ def read_manifests(
     paths: Sequence[str], *, settings: Settings, cwd: str, stdin: BinaryIO | None = None
 ) -> Reading:
     """Reads and validates everything under `paths`; mistakes are in the result, never raised."""
-    found = read.find(paths, root=settings.root, cwd=cwd)
+    found = find.find(paths, root=settings.root, cwd=cwd)
     validated = validate.validate(read.documents(found, stdin), settings.secrets)
     return Reading(
         resources=validated.resources,

@@ -8,7 +8,6 @@ edited file can make apply stop but never make it do something else. Pure.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TypeGuard
 
@@ -28,8 +27,6 @@ LARGEST_BYTES = 64 * 1024 * 1024
 class SavedPlan:
     """What a plan file asserts."""
 
-    #: as they were given, relative to the project root
-    inputs: tuple[str, ...]
     options: PlanOptions
     lineage: str
     #: the whole file in canonical form
@@ -43,7 +40,7 @@ class SavedPlan:
         Raises:
             StalePlan: it is not; the message says what moved.
         """
-        fresh = load(dump(plan, self.inputs).encode())
+        fresh = load(dump(plan).encode())
         if fresh.text == self.text:
             return
         hint = "make a new plan and look at it"
@@ -57,12 +54,11 @@ class SavedPlan:
         raise StalePlan("connections have moved since the plan was made, or it was edited", hint)
 
 
-def dump(plan: Plan, inputs: Sequence[str]) -> str:
+def dump(plan: Plan) -> str:
     """Returns the text of a plan file: canonical JSON and a newline; it holds no secret."""
     data = {
         "formatVersion": FORMAT_VERSION,
         "tool": __version__,
-        "inputs": list(inputs),
         "options": {field.name: getattr(plan.options, field.name) for field in fields(PlanOptions)},
         "lineage": plan.lineage,
         "digest": plan.digest,
@@ -104,12 +100,13 @@ def load(data: bytes) -> SavedPlan:
 
 
 def _checked(parsed: dict[str, Json]) -> SavedPlan:
-    options, inputs = parsed.get("options"), parsed.get("inputs")
-    if not (isinstance(options, dict) and _are_texts(inputs)):
+    options = parsed.get("options")
+    if not isinstance(options, dict):
         raise _invalid("its options are incomplete")
     known = {
         "stack": _is_text,
         "roots": _are_texts,
+        "inputs": _are_texts,
         "names": _are_texts,
         "labels": _are_texts,
         "prune": _is_flag,
@@ -124,7 +121,6 @@ def _checked(parsed: dict[str, Json]) -> SavedPlan:
         key: tuple(v) if isinstance(v, list) else v for key, v in options.items()
     }
     return SavedPlan(
-        inputs=tuple(inputs),
         options=PlanOptions(**values),
         lineage=parsed["lineage"],
         text=canonical(parsed),

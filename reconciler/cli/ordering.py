@@ -93,8 +93,8 @@ def rollback(
         if change.action is not Action.NOOP and not dry_run:
             reconcile.roll_back(workspace, store, planned)
             session.output.say(
-                f"rolled `{row.ref}` back to revision {number}; this holds until its manifest "
-                f"changes: commit what `reconciler rollback {row.ref} --to {number} -o yaml` prints\n"
+                f"rolled `{row.ref}` back to revision {number}; this holds until its manifest\n"
+                f"changes. To keep it: reconciler rollback {row.ref} --to {number} -o yaml\n"
             )
     return 0
 

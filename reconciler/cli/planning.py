@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -42,12 +43,22 @@ class Asked:
         limit = self.prune_limit
         return PlanOptions(
             stack=session.settings.stack,
+            inputs=self._inputs(session),
             roots=reading.roots,
             names=self.names,
             labels=self.labels,
             prune=self.prune,
             prune_limit=session.settings.prune_limit if limit is None else limit,
             adopt=self.adopt,
+        )
+
+    def _inputs(self, session: Session) -> tuple[str, ...]:
+        """Returns the paths relative to the project root, as a saved plan will read them again."""
+        paths = self.paths or workbench.default_paths(session)
+        root = session.settings.root
+        return tuple(
+            path if path == "-" else os.path.relpath(os.path.join(session.cwd, path), root)
+            for path in paths
         )
 
     @property
@@ -128,7 +139,7 @@ def plan(
             workspace = workbench.make_workspace(session)
             secrets = reconcile.read_secrets(workspace, planned, reading.resources, store)
     if out:
-        _save(out, session, request, planned)
+        _save(out, planned)
     rotated = secrets.facts.changes if secrets else ()
     view = views.PlanView(
         plan=planned,
@@ -211,7 +222,8 @@ def apply(
         now=session.now(),
     )
     session.output.data(report.formatter(formats.APPLY, format_)(view, session.output.style))
-    unhealthy = probing.exit_code(checked.rows) if checked and not allow_unhealthy else 0
+    statuses = [row.status for row in checked.rows] if checked else []
+    unhealthy = 0 if allow_unhealthy else probing.exit_code(statuses)
     return exit_codes.worst((_say_unresolved(session, applied.unresolved), unhealthy))
 
 
@@ -272,27 +284,24 @@ def _compare(session: Session, names: Sequence[str], number: int) -> int:
     return 0
 
 
-def _save(out: str, session: Session, request: Asked, planned: Plan) -> None:
+def _save(out: str, planned: Plan) -> None:
     """Writes a plan file, whole or not at all.
 
     Raises:
         ConfigError: it cannot be written, or standard input was planned.
     """
-    if "-" in request.paths:
+    if "-" in planned.options.inputs:
         raise ConfigError("a plan of standard input cannot be saved", "name files or folders")
-    paths = request.paths or workbench.default_paths(session)
-    root = session.settings.root
-    inputs = [os.path.relpath(os.path.join(session.cwd, path), root) for path in paths]
     draft = f"{out}.{os.getpid()}.new"
     try:
         with open(draft, "x", encoding="utf-8") as file:
-            file.write(saved_plan.dump(planned, inputs))
+            file.write(saved_plan.dump(planned))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, out)
+        Path(draft).replace(out)
     except OSError as error:
         with suppress(OSError):
-            os.unlink(draft)
+            Path(draft).unlink()
         raise ConfigError(f"the plan cannot be saved: {error.strerror}", "check --out") from None
 
 
@@ -311,7 +320,7 @@ def _load(path: str, request: Asked) -> saved_plan.SavedPlan:
 
 
 def _saved_paths(session: Session, saved: saved_plan.SavedPlan) -> tuple[str, ...]:
-    return tuple(os.path.join(session.settings.root, path) for path in saved.inputs)
+    return tuple(os.path.join(session.settings.root, path) for path in saved.options.inputs)
 
 
 def _next_command(planned: Plan, request: Asked, out: str | None, *, is_pending: bool) -> str:

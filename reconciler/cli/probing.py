@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, TextIO, cast
 
 import click
 
@@ -14,9 +14,9 @@ from reconciler import reconcile, report, selection
 from reconciler.cli import workbench
 from reconciler.cli.frame import command, setting
 from reconciler.cli.session import Session
-from reconciler.model import Observation, Outcome, Phase, Reason, Recorded, SuspendedBy
+from reconciler.model import Observation, Outcome, Phase, Reason, Recorded, Status
 from reconciler.observing import HealthResult
-from reconciler.report import formats, views
+from reconciler.report import formats, standing, views
 from reconciler.stores import Opening, Store
 
 _UNHEALTHY = 11
@@ -64,11 +64,8 @@ def health(
         skipped = len(selected) - len(rows)
         view = asyncio.run(probe(session, workspace, store, rows, skipped=skipped))
     session.output.data(report.formatter(formats.HEALTH, format_)(view, session.output.style))
-    if allow_unhealthy:
-        return 0
-    unchecked = {row.uid for row in selected} - {row.uid for row in rows}
-    stopped = any(is_stopped_by_health(row) for row in selected if row.uid in unchecked)
-    return _UNHEALTHY if stopped else exit_code(view.rows)
+    after = {row.ref: row.status for row in selected} | {row.ref: row.status for row in view.rows}
+    return 0 if allow_unhealthy else exit_code(after.values())
 
 
 async def probe(
@@ -97,18 +94,10 @@ async def probe(
     )
 
 
-def exit_code(rows: Iterable[views.HealthRow]) -> int:
-    """Returns 11 where a checked connection is not healthy, else 0."""
-    is_unhealthy = any(
-        row.observation.outcome is not Outcome.OK or row.status.phase is Phase.FAILED
-        for row in rows
-    )
-    return _UNHEALTHY if is_unhealthy else 0
-
-
-def is_stopped_by_health(row: Recorded) -> bool:
-    """Whether health passes have suspended the connection."""
-    return row.status.suspended_by is SuspendedBy.HEALTH
+def exit_code(statuses: Iterable[Status]) -> int:
+    """Returns 11 where a connection is not healthy: failed, stopped by health, or in doubt."""
+    is_healthy = all(standing.standing_of(status).value.is_healthy for status in statuses)
+    return 0 if is_healthy else _UNHEALTHY
 
 
 def _row(result: HealthResult, before: Phase) -> views.HealthRow:
@@ -153,7 +142,9 @@ class _Bar:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-        console = Console(file=session.output.stderr, force_terminal=True)
+        # the gate has all that rich uses of a stream: write, flush, isatty, fileno, encoding
+        stream = cast(TextIO, session.output.stderr)
+        console = Console(file=stream, force_terminal=True)
         columns = ("Checking", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.bar = Progress(*columns, console=console, transient=True)
         self._task = self.bar.add_task("", total=total)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from time import monotonic
 from types import TracebackType
+from typing import Self
 
 from reconciler.cli.output import Output
 
@@ -30,7 +31,7 @@ class Progress:
         self._drawn_s = 0.0
         self._is_shown = total > 0 and output.stderr.isatty() and not output.is_quiet
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         self._draw()
         return self
 

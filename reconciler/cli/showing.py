@@ -13,11 +13,10 @@ from reconciler.cli.frame import command
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError
 from reconciler.kinds import durations
-from reconciler.model import Event, Outcome, Phase, Recorded
+from reconciler.model import Event, Phase, Recorded
 from reconciler.report import formats, views
 from reconciler.stores import EventQuery, Opening, Store
 
-_UNHEALTHY = 11
 #: Transitions that `describe` shows.
 _TRANSITIONS = 10
 _names = click.argument("names", nargs=-1)
@@ -53,8 +52,7 @@ def status(
     git = runs[0].git if runs else None
     view = views.StatusView(rows=selected, total=len(known), git=git, now=session.now())
     session.output.data(report.formatter(formats.STATUS, format_)(view, session.output.style))
-    is_unhealthy = any(_is_unhealthy(row) for row in selected)
-    return _UNHEALTHY if fail_on_unhealthy and is_unhealthy else 0
+    return probing.exit_code(row.status for row in selected) if fail_on_unhealthy else 0
 
 
 @command(
@@ -152,11 +150,6 @@ def _seconds(text: str) -> float:
         return durations.parse_duration(text)
     except ValueError:
         raise ConfigError(f"`{text}` is not a duration", "write 30s, 5m, 2h or 7d") from None
-
-
-def _is_unhealthy(row: Recorded) -> bool:
-    failed = row.status.phase is Phase.FAILED or probing.is_stopped_by_health(row)
-    return failed or (row.status.is_probed and row.status.last_outcome not in (Outcome.OK, None))
 
 
 def _try_commands(row: Recorded) -> tuple[str, ...]:

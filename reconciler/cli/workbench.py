@@ -11,6 +11,7 @@ import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -124,7 +125,7 @@ def warn(session: Session, found: Sequence[Diagnostic]) -> None:
 def default_paths(session: Session) -> tuple[str, ...]:
     """Returns what a command without paths looks at: `manifests/` of the project, or all of it."""
     folder = os.path.join(session.settings.root, "manifests")
-    return (folder if os.path.isdir(folder) else session.settings.root,)
+    return (folder if Path(folder).is_dir() else session.settings.root,)
 
 
 def git_facts(session: Session, reading: reconcile.Reading) -> GitFacts | None:

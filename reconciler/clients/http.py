@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from reconciler.auth import exchange
-from reconciler.clients import destination, http_exchange, http_request, tcp, tls
+from reconciler.clients import destination, http_connection, http_request, http_response, tcp, tls
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
@@ -43,12 +43,14 @@ _TIMEOUTS = {
     StageName.TLS: (Reason.CONNECT_TIMEOUT, "the server does not finish the TLS handshake in time"),
     StageName.QUERY: (Reason.READ_TIMEOUT, "the server does not finish its answer in time"),
 }
+#: For reading when a certificate expired; the probe's own deadline stands above it.
+_DATING_S = 1.0
 _TIMEOUT_HINT = "allow more time if that is normal there: `timeout` and `health.timeout`"
 
 
 async def send(
     request: exchange.Request, route: Route, stages: Stages, *, body: bytes = b""
-) -> http_exchange.Answer:
+) -> http_response.Answer:
     """Returns the answer to `request`, its body cut at `route.body_bytes`; steps go to `stages`.
 
     The request is sent at most once, on one connection, which is closed before this returns,
@@ -63,78 +65,79 @@ async def send(
         tls.context(route.tls_mode, route.ca)  # the first of a setting is slow: not TLS's time
     connect_by = min(route.deadline, asyncio.get_running_loop().time() + route.connect_s)
     try:
-        with closing(_make_exchange(request.method, route)) as connection:
-            async with asyncio.timeout_at(route.deadline):
-                async with asyncio.timeout_at(connect_by):
-                    await _open(connection, origin, route, connect_by, stages)
+        async with asyncio.timeout_at(connect_by) as timer:
+            address, connection = await _connect(origin, connect_by, stages)
+            with closing(connection):
+                if origin.scheme == "https":
+                    await _secure(connection, address, origin, route, stages)
+                timer.reschedule(route.deadline)
                 with stages.stage(StageName.QUERY):
-                    connection.send(payload)
-                    return await connection.answer
+                    await connection.send(payload)
+                    return await _receive(connection, request.method, route)
     except TimeoutError:
         name = stages.last or StageName.DNS
         reason, message = _TIMEOUTS[name]
         raise ConnectionFailed(reason, name, message, _TIMEOUT_HINT) from None
 
 
-def _make_exchange(method: str, route: Route) -> http_exchange.Exchange:
-    return http_exchange.Exchange(is_head=method == "HEAD", body_bytes=route.body_bytes)
-
-
-async def _open(
-    connection: http_exchange.Exchange,
-    origin: http_request.Origin,
-    route: Route,
-    connect_by: float,
-    stages: Stages,
-) -> None:
+async def _connect(
+    origin: http_request.Origin, connect_by: float, stages: Stages
+) -> tuple[str, http_connection.Connection]:
     with stages.stage(StageName.DNS) as stage:
         addresses = await destination.resolve(origin.host, origin.port)
         stage.detail = ", ".join(addresses)
     with stages.stage(StageName.TCP) as stage:
-        address = await _attach(connection, addresses, origin.port, connect_by)
+        connected, address = await tcp.connect(addresses, origin.port, deadline=connect_by)
         stage.detail = address
-    if origin.scheme != "https":
-        return
+    return address, http_connection.Connection(connected)
+
+
+async def _secure(
+    connection: http_connection.Connection,
+    address: str,
+    origin: http_request.Origin,
+    route: Route,
+    stages: Stages,
+) -> None:
     with stages.stage(StageName.TLS) as stage:
-        name = origin.host.removesuffix(".")  # SNI has no final dot (RFC 6066, section 3)
+        name = _server_name(origin)
         try:
             session = await connection.secure(tls.context(route.tls_mode, route.ca), name)
         except ConnectionFailed as failure:
             if failure.reason is Reason.CERTIFICATE_EXPIRED:
-                raise await _dated(failure, origin, address, route, connect_by) from None
+                raise await _dated(failure, address, origin, route) from None
             raise
         stage.detail = session.describe()
 
 
-async def _attach(
-    connection: http_exchange.Exchange, addresses: tuple[str, ...], port: int, connect_by: float
-) -> str:
-    """Gives `connection` a socket connected to one of `addresses`; returns which."""
-    connected, address = await tcp.connect(addresses, port, deadline=connect_by)
-    loop = asyncio.get_running_loop()
-    await loop.create_connection(lambda: connection, sock=connected)
-    return address
+async def _receive(
+    connection: http_connection.Connection, method: str, route: Route
+) -> http_response.Answer:
+    parser = http_response.ResponseParser(is_head=method == "HEAD", body_bytes=route.body_bytes)
+    while True:
+        data = await connection.receive()
+        if not data:
+            return parser.end(is_proven=connection.is_end_proven)
+        answer = parser.feed(data)
+        if answer is not None:
+            return answer
 
 
 async def _dated(
-    failure: ConnectionFailed,
-    origin: http_request.Origin,
-    address: str,
-    route: Route,
-    connect_by: float,
+    failure: ConnectionFailed, address: str, origin: http_request.Origin, route: Route
 ) -> ConnectionFailed:
     """Returns `failure` with the last day of the server's certificate, where it can be read.
 
     OpenSSL gives no certificate after a failed handshake, so a second one is made that checks
     everything but the time. Nothing is sent over it.
     """
-    loop = asyncio.get_running_loop()
+    context = tls.context(route.tls_mode, route.ca, ignore_expiry=True)
+    deadline = asyncio.get_running_loop().time() + _DATING_S
     try:
-        with closing(_make_exchange("HEAD", route)) as connection:
-            async with asyncio.timeout((connect_by - loop.time()) / 2):
-                await _attach(connection, (address,), origin.port, connect_by)
-                context = tls.context(route.tls_mode, route.ca, ignore_expiry=True)
-                session = await connection.secure(context, origin.host.removesuffix("."))
+        async with asyncio.timeout_at(deadline):
+            connected, _ = await tcp.connect((address,), origin.port, deadline=deadline)
+            with closing(http_connection.Connection(connected)) as connection:
+                session = await connection.secure(context, _server_name(origin))
                 until = session.not_after()
     except (ConnectionFailed, TimeoutError):
         return failure
@@ -144,3 +147,7 @@ async def _dated(
         f"{failure.message}; its own is valid until {until}",
         failure.hint,
     )
+
+
+def _server_name(origin: http_request.Origin) -> str:
+    return origin.host.removesuffix(".")  # SNI has no final dot (RFC 6066, section 3)

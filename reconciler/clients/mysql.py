@@ -79,7 +79,7 @@ def _connect(login: Login, attempt: Attempt) -> socket.socket:
     raise AssertionError("a login has at least one address")
 
 
-class _Session(pymysql.connections.Connection[SSCursor]):
+class _Session(pymysql.connections.Connection):
     """PyMySQL's connection, its steps timed, and sending nothing that the login does not allow."""
 
     server_capabilities: int
@@ -109,7 +109,6 @@ class _Session(pymysql.connections.Connection[SSCursor]):
             auth_plugin_map=mysql_refusals.refused_plugins(login),
             server_public_key=mysql_refusals.NeverKey() if is_plain else None,
             program_name="reconciler",
-            cursorclass=SSCursor,
             defer_connect=True,
         )
         self.user = login.username  # PyMySQL takes an empty one for the name of the OS user
@@ -171,7 +170,7 @@ _TIME_LIMITS = {
 
 
 def _read_one_row(session: _Session, query: str, attempt: Attempt) -> None:
-    cursor = session.cursor()
+    cursor = session.cursor(SSCursor)
     try:
         statement, scale = _TIME_LIMITS["MariaDB" in session.server_version]
         left_s = max(0.001, attempt.query_by - time.monotonic())

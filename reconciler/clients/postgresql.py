@@ -23,7 +23,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn, PGresult
 
-from reconciler.clients import postgresql_refusals, sql, tcp
+from reconciler.clients import postgresql_refusals, sql, sql_errors, tcp
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.errors import ConnectionFailed
 from reconciler.model import StageName
@@ -36,16 +36,23 @@ _NEUTRAL: dict[str, str | int] = {
     "channel_binding": "prefer",
     "client_encoding": "UTF8",
     "connect_timeout": 0,
+    "gssdelegation": 0,
     "gssencmode": "disable",
+    "gsslib": "",
     "krbsrvname": "postgres",
     "load_balance_hosts": "disable",
+    "max_protocol_version": "3.0",
+    "min_protocol_version": "3.0",
     "options": "",
     "passfile": _NO_FILE,
     "requirepeer": "",
     "sslcertmode": "disable",
+    "sslcompression": 0,
     "sslcrl": _NO_FILE,
+    "sslcrldir": "",
     "sslnegotiation": "postgres",
     "sslsni": 1,
+    "ssl_max_protocol_version": "",
     "ssl_min_protocol_version": "TLSv1.2",
     "target_session_attrs": "any",
 }
@@ -118,6 +125,8 @@ DRIVER = sql.Driver(open_connection=open_connection, check=check)
 
 
 def _log_in(login: Login, attempt: Attempt) -> PGconn:
+    if not login.username:  # libpq would take the name of the OS user
+        raise sql_errors.failure(StageName.AUTH, sql_errors.PASSWORD_WANTED)
     with _authorities_file(login) as authorities:
         handshake = _connect(login, authorities, attempt)
         try:
@@ -137,7 +146,7 @@ def _authenticate(handshake: _Handshake, login: Login, attempt: Attempt) -> None
                 raise postgresql_refusals.explain_tls(connection, login, attempt)
     with attempt.stages.stage(StageName.AUTH):
         if not handshake.leave(_AUTH_STATES, attempt.connect_by):
-            raise postgresql_refusals.explain_login(connection, login, attempt)
+            raise postgresql_refusals.explain_login(connection, attempt)
 
 
 def _connect(login: Login, authorities: str, attempt: Attempt) -> _Handshake:
@@ -215,7 +224,7 @@ def _conninfo(login: Login, address: str, authorities: str) -> bytes:
         "password": login.password.reveal() if login.password else "",
         "sslmode": login.tls_mode,
         "sslrootcert": authorities,
-        "require_auth": _ACCEPTED_LOGINS[login.tls_mode] if login.password else "none",
+        "require_auth": _ACCEPTED_LOGINS[login.tls_mode],
     }
     known = {name: value for name, value in parameters.items() if name in _KNOWN}
     return make_conninfo("", **known).encode()

@@ -95,7 +95,7 @@ def text_of(connection: PGconn) -> str:
     return connection.error_message.decode("utf-8", "replace")
 
 
-def explain_login(connection: PGconn, login: Login, attempt: Attempt) -> ConnectionFailed:
+def explain_login(connection: PGconn, attempt: Attempt) -> ConnectionFailed:
     """Returns why the server, or libpq on our behalf, ended the login.
 
     AuthFailed only where a password was asked for and the code says that it was refused: whatever
@@ -115,9 +115,7 @@ def explain_login(connection: PGconn, login: Login, attempt: Attempt) -> Connect
     if connection.used_password and "password authentication failed" in text:
         return sql_errors.failure(StageName.AUTH, sql_errors.LOGIN_REFUSED)
     if any(words in text for words in _OWN_REFUSAL):
-        is_weak = login.password is not None
-        meaning = sql_errors.CLEARTEXT_REFUSED if is_weak else sql_errors.PASSWORD_WANTED
-        return sql_errors.failure(StageName.AUTH, meaning)
+        return sql_errors.failure(StageName.AUTH, sql_errors.CLEARTEXT_REFUSED)
     return tcp.cut(None, StageName.AUTH)
 
 

@@ -34,7 +34,7 @@ LOGIN_REFUSED = Meaning(
 )
 PASSWORD_WANTED = Meaning(
     reason=Reason.AUTH_FAILED,
-    message="the server wants a password, and the manifest gives none",
+    message="the server wants a user name and a password, and the manifest gives none",
     hint="give one: `auth: {method: password, username: NAME, password: {env: NAME}}`",
 )
 NOT_LET_IN = Meaning(

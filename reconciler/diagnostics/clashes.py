@@ -83,16 +83,15 @@ class Names:
         renamed = {claim.by.key for claim in self._claims if claim.by.key != claim.former.key}
         for claim in sorted(self._claims, key=lambda claim: claim.location):
             key = claim.former.key
-            earlier = seen.setdefault(key, claim)
             if key == claim.by.key:
-                yield _finding(
-                    claim, "E204", f"{_shown(claim.by)} lists its own name as a previous one"
-                )
-            elif earlier is not claim:
+                yield _finding(claim, "E204", "the manifest lists its own name as a previous one")
+                continue
+            earlier = seen.setdefault(key, claim)
+            if earlier is not claim:
                 yield _finding(
                     claim,
                     "E203",
-                    f"{_shown(claim.former)} is claimed as a previous name twice",
+                    f"the previous name {_shown(claim.former)} is claimed twice",
                     ((earlier.location, "first claimed here"),),
                 )
             elif key in self._declared and key not in renamed:

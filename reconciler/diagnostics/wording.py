@@ -45,7 +45,7 @@ _NOT_TEXT = re.compile(
     re.IGNORECASE,
 )
 #: Text with one of these may be a URL with a credential, a connection string or a query.
-_MAYBE_CREDENTIAL = re.compile(r"[@?&=#$'\"]")
+_MAYBE_CREDENTIAL = re.compile(r"[:@?&=#$'\"]")
 
 
 def field(path: Path) -> str:

@@ -156,8 +156,8 @@ def _url_problems(text: str) -> Iterator[Problem]:
             message="the URL does not begin with `https://` or `http://`",
             hint="write the whole URL, such as `https://api.example.com/v2`",
         )
-        return
-    yield from _authority_problems(match["authority"])
+    else:
+        yield from _authority_problems(match["authority"])
     if not match["path"].isascii():
         yield Problem(
             code="E115",
@@ -178,7 +178,6 @@ def _authority_problems(authority: str) -> Iterator[Problem]:
     host, port = _host_and_port(authority)
     if host.startswith("[") != (":" in host):
         yield _host("the host is no valid IPv6 address", "in a URL it stands in brackets: `[::1]`")
-        return
     problem = host_problem(host.removeprefix("[").removesuffix("]"))
     if problem:
         yield problem

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from operator import attrgetter
+from pathlib import Path
 
 from reconciler.manifests import beneath, findings
 from reconciler.manifests.findings import Note
@@ -56,7 +57,7 @@ def find(inputs: Sequence[str], *, root: str, cwd: str) -> Found:
     """Returns the files that `inputs` (files, folders, globs, `-`) stand for.
 
     `root` is the project root and `cwd` the folder that relative inputs start from, both absolute.
-    A folder stands for its .yaml, .yml and .json files at any depth, a glob for those that it
+    A folder stands for its .yaml and .yml files at any depth, a glob for those that it
     matches and for the folders that it matches. A link found in a folder is followed where its
     target stays in the folder that was given; a path given by itself may lead anywhere in the
     project or, outside of it, in its own folder. Lists folders and resolves links; opens no file.
@@ -100,20 +101,32 @@ class _Search:
     def _add_path(self, absolute: str) -> None:
         path = self._display(absolute)
         self.roots.add(path)
-        is_inside = beneath.is_beneath(absolute, self._root)
-        top = self._root if is_inside else os.path.dirname(absolute)
-        boundary, resolved = os.path.realpath(top), os.path.realpath(absolute)
-        if not beneath.is_beneath(resolved, boundary):
-            self._report(findings.OUTSIDE, path)
-        elif os.path.isdir(resolved):
+        resolved = self._resolve(absolute)
+        if resolved is None:
+            return
+        if Path(resolved).is_dir():
             self._add_folder(resolved, path, _everything, _everything)
-        elif not os.path.exists(resolved):
+        elif not Path(resolved).exists():
             self._report(findings.BROKEN_LINK, path)
         else:
-            name = os.path.relpath(absolute, top)
+            top = self._top_of(absolute)
+            boundary, name = os.path.realpath(top), os.path.relpath(absolute, top)
             is_link = os.path.join(boundary, name) != resolved
             file = File(path=path, folder=boundary, name=name, is_link=is_link)
             self.files.setdefault(resolved, file)
+
+    def _top_of(self, absolute: str) -> str:
+        """Returns the folder that a path given by itself must not leave by a link."""
+        is_inside = beneath.is_beneath(absolute, self._root)
+        return self._root if is_inside else os.path.dirname(absolute)
+
+    def _resolve(self, absolute: str) -> str | None:
+        """Returns a path without links; None, and says so, where it leads out."""
+        resolved = os.path.realpath(absolute)
+        if beneath.is_beneath(resolved, os.path.realpath(self._top_of(absolute))):
+            return resolved
+        self._report(findings.OUTSIDE, self._display(absolute))
+        return None
 
     def _add_folder(
         self,
@@ -152,10 +165,9 @@ class _Search:
                     return True
             return False
 
-        if os.path.isdir(top):
-            self._add_folder(
-                os.path.realpath(top), path, wants, lambda name: _leads_to(name, pattern)
-            )
+        resolved = self._resolve(top)
+        if resolved is not None and Path(resolved).is_dir():
+            self._add_folder(resolved, path, wants, lambda name: _leads_to(name, pattern))
         if before == (len(self.files), len(self.diagnostics)):
             self._report(findings.NO_MATCH, self._display(absolute))
 
@@ -165,7 +177,7 @@ class _Search:
         return os.path.relpath(absolute, self._root) if is_inside else absolute
 
     def _report(self, note: Note, path: str) -> None:
-        location = Location(path=findings.shown(path), line=1, column=1)
+        location = Location(path=findings.escaped(path), line=1, column=1)
         self.diagnostics.append(findings.diagnostic(note, location))
 
 

@@ -140,7 +140,7 @@ TOO_MANY_FILES = Note(
 NO_MANIFEST = Note(
     code="E023",
     message="no manifest was found",
-    hint="give a folder that holds .yaml, .yml or .json files; nothing is pruned without any",
+    hint="give a folder that holds .yaml or .yml files; without any, nothing is pruned",
 )
 MISSING = Note(
     code="E024", message="the path does not exist", hint="check the path and the working directory"
@@ -212,9 +212,14 @@ def duplicate(key: str, first: Location) -> Note:
     )
 
 
+def escaped(text: str) -> str:
+    """Returns `text` fit for one line of a terminal."""
+    return escape(text).replace("\n", r"\n").replace("\t", r"\t")
+
+
 def shown(text: str) -> str:
-    """Returns `text` fit for one line of a terminal: escaped and cut."""
-    line = escape(text).replace("\n", r"\n").replace("\t", r"\t")
+    """Returns `text` fit for one line of a terminal, and cut."""
+    line = escaped(text)
     return line if len(line) <= _WIDEST else line[: _WIDEST - 1] + "…"
 
 

@@ -32,6 +32,8 @@ _FORBIDDEN = re.compile(
 )
 #: Lines that are named for one reason about the whole file; with more it is hardly a manifest.
 _MOST_LINES = 20
+#: Each syntax error costs a parser; a file with more broken documents is not read further.
+_MOST_PARSERS = 100
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _LINE_BREAK_BYTES = re.compile(rb"\r\n|\r|\n")
 _CONFLICT = re.compile(r"(?:<{7}|>{7})(?: |\Z)")
@@ -140,9 +142,11 @@ class _Stream:
         self._base = 1
 
     def results(self) -> Iterator[Document | Diagnostic]:
-        """Yields documents and diagnostics up to the end of the file."""
+        """Yields documents and diagnostics up to the end of the file, or to too many errors."""
         is_empty = True
-        while self._offset is not None:
+        for _ in range(_MOST_PARSERS):
+            if self._offset is None:
+                break
             for result in self._parse(self._offset):
                 is_empty = False
                 yield result

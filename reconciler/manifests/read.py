@@ -33,8 +33,9 @@ def documents(found: Found, stdin: BinaryIO | None) -> Iterator[Document | Diagn
     yield from found.diagnostics
     is_silent = not found.diagnostics
     for result in _results(found, stdin):
-        is_document = isinstance(result, Document)
-        is_silent = is_silent and not (is_document or result.severity is Severity.ERROR)
+        is_silent = is_silent and (
+            isinstance(result, Diagnostic) and result.severity is Severity.WARNING
+        )
         yield result
     if is_silent:
         place = found.roots[0] if found.roots else "."
@@ -52,10 +53,7 @@ def read(file: File) -> bytes | Diagnostic:
 
 def _results(found: Found, stdin: BinaryIO | None) -> Iterator[Document | Diagnostic]:
     if found.has_standard_input:
-        if stdin is None:
-            yield _said(findings.NO_STANDARD_INPUT, STANDARD_INPUT)
-        else:
-            yield from loader.load(stdin.read(findings.LARGEST_FILE_BYTES + 1), STANDARD_INPUT)
+        yield from _from_standard_input(stdin)
     with beneath.open_folders() as folders:
         for file in found.files:
             content = _read(file, folders)
@@ -63,6 +61,18 @@ def _results(found: Found, stdin: BinaryIO | None) -> Iterator[Document | Diagno
                 yield from loader.load(content, file.path)
             else:
                 yield content
+
+
+def _from_standard_input(stdin: BinaryIO | None) -> Iterator[Document | Diagnostic]:
+    if stdin is None:
+        yield _said(findings.NO_STANDARD_INPUT, STANDARD_INPUT)
+        return
+    try:
+        content = stdin.read(findings.LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        yield _said(findings.unreadable(error), STANDARD_INPUT)
+        return
+    yield from loader.load(content, STANDARD_INPUT)
 
 
 def _read(file: File, folders: beneath.Folders) -> bytes | Diagnostic:

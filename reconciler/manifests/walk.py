@@ -10,13 +10,15 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from fnmatch import translate
+from pathlib import Path
 from typing import TypeAlias
 
 from reconciler.manifests import beneath, findings
 from reconciler.manifests.findings import Note
 
-#: JSON is YAML, so it needs no loader of its own.
-SUFFIXES = (".yaml", ".yml", ".json")
+#: JSON is YAML too, but a project is full of JSON files that are no manifests (a saved plan is
+#: one): those are read where they are named.
+SUFFIXES = (".yaml", ".yml")
 #: Left alone: what is hidden (our own `.reconciler` and `.git` too), and what editors, patches
 #: and tools leave behind.
 _IGNORED = re.compile(
@@ -45,58 +47,65 @@ def walk(top: str, descends: Callable[[str], bool]) -> Iterator[Entry]:
     What links lead to comes last, so that a file's own name goes before that of a link to it; each
     folder is entered once, whatever leads to it.
     """
-    links: list[str] = []
-    seen: set[str] = set()
-    yield from _walk_folder(top, "", "", descends, links, seen)
-    while links:
-        links.sort(reverse=True)
-        name = links.pop()
-        resolved = os.path.realpath(os.path.join(top, name))
-        relative = os.path.relpath(resolved, top)
-        is_folder = os.path.isdir(resolved)
+    return _Walk(top, descends).entries()
+
+
+class _Walk:
+    """One walk: the links that it met and has not followed yet, and the folders that it saw."""
+
+    def __init__(self, top: str, descends: Callable[[str], bool]) -> None:
+        self._top = top
+        self._descends = descends
+        self._links: list[str] = []
+        self._seen: set[str] = set()
+
+    def entries(self) -> Iterator[Entry]:
+        """Yields everything beneath the top: first what is there, then what is linked."""
+        yield from self._folder("", "")
+        while self._links:
+            self._links.sort(reverse=True)
+            yield from self._link(self._links.pop())
+
+    def _link(self, name: str) -> Iterator[Entry]:
+        resolved = os.path.realpath(os.path.join(self._top, name))
+        relative = os.path.relpath(resolved, self._top)
+        is_folder = Path(resolved).is_dir()
         if not is_folder and not name.endswith(SUFFIXES):
-            continue
-        if not beneath.is_beneath(resolved, top):
+            return
+        if is_bad_name(name):
+            yield name, name, findings.BAD_NAME
+        elif not beneath.is_beneath(resolved, self._top):
             yield name, name, findings.OUTSIDE
-        elif not os.path.exists(resolved):
+        elif not Path(resolved).exists():
             yield name, name, findings.BROKEN_LINK
         elif not is_folder:
             yield name, relative, None
-        elif descends(name):
-            inside = "" if relative == "." else relative
-            yield from _walk_folder(top, name, inside, descends, links, seen)
+        elif self._descends(name):
+            yield from self._folder(name, "" if relative == "." else relative)
 
-
-def _walk_folder(
-    top: str,
-    name: str,
-    resolved: str,
-    descends: Callable[[str], bool],
-    links: list[str],
-    seen: set[str],
-) -> Iterator[Entry]:
-    """Walks one folder without links, and puts the links that it meets into `links`."""
-    pending = [(name, resolved)]
-    while pending:
-        name, resolved = pending.pop()
-        if resolved in seen:
-            continue
-        seen.add(resolved)
-        try:
-            files, folders, new_links = _list(top, resolved)
-        except OSError as error:
-            yield name, resolved, findings.unreadable(error)
-            continue
-        prefix, resolved_prefix = (f"{part}/" if part else "" for part in (name, resolved))
-        for file in files:
-            note = findings.BAD_NAME if is_bad_name(file) else None
-            yield prefix + file, resolved_prefix + file, note
-        links.extend(prefix + link for link in new_links)
-        for folder in folders:
-            if is_bad_name(folder):
-                yield prefix + folder, resolved_prefix + folder, findings.BAD_NAME
-            elif descends(prefix + folder):
-                pending.append((prefix + folder, resolved_prefix + folder))
+    def _folder(self, name: str, resolved: str) -> Iterator[Entry]:
+        """Walks one folder, its folders included, and remembers the links that it meets."""
+        pending = [(name, resolved)]
+        while pending:
+            name, resolved = pending.pop()
+            if resolved in self._seen:
+                continue
+            self._seen.add(resolved)
+            try:
+                files, folders, links = _list(self._top, resolved)
+            except OSError as error:
+                yield name, resolved, findings.unreadable(error)
+                continue
+            prefix, resolved_prefix = (f"{part}/" if part else "" for part in (name, resolved))
+            self._links.extend(prefix + link for link in links)
+            for file in files:
+                note = findings.BAD_NAME if is_bad_name(file) else None
+                yield prefix + file, resolved_prefix + file, note
+            for folder in folders:
+                if is_bad_name(folder):
+                    yield prefix + folder, resolved_prefix + folder, findings.BAD_NAME
+                elif self._descends(prefix + folder):
+                    pending.append((prefix + folder, resolved_prefix + folder))
 
 
 def _list(top: str, relative: str) -> tuple[list[str], list[str], list[str]]:

@@ -8,13 +8,14 @@ wrote gets into a message: bodies and headers may echo the credential that was s
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
-from reconciler.clients import http_exchange, http_request
-from reconciler.kinds import api_spec
+from reconciler.clients import http_request, http_response
 from reconciler.model import Json, Reason, StageName
 
 
@@ -57,16 +58,29 @@ _UNEXPECTED = {
 _SERVER_ERROR = Verdict(reason=Reason.SERVER_ERROR, message="the server has an error of its own")
 
 
-def judge(spec: api_spec.ApiSpec, request_url: str, answer: http_exchange.Answer) -> Verdict:
-    """Returns what `answer` to `request_url` says about the connection of `spec`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a good answer looks like; `health.expect` of the spec."""
+
+    #: codes and ranges of them, `204` or `"200-299"`
+    status: Sequence[int | str]
+    #: JSON pointer -> the value that must be there
+    json: Mapping[str, Json]
+    #: what the body must contain, or empty
+    text: str
+
+
+def judge(
+    answer: http_response.Answer, expect: Expectation, *, request_url: str, is_anonymous: bool
+) -> Verdict:
+    """Returns what `answer` to `request_url` says about the connection.
 
     With a credential, 401 and 407 are failed logins even where `expect.status` lists them: what
     counts as a login is the server's to say, and a success would forgive the failures before it.
     """
     status = answer.status
     phrase = _phrase(status)
-    is_anonymous = spec.auth.method == "none"
-    is_expected = _is_expected(status, spec.health.expect.status)
+    is_expected = any(low <= status <= high for low, high in map(_range, expect.status))
     if status in _AUTH_STATUSES and not (is_anonymous and is_expected):
         return Verdict(
             reason=Reason.AUTH_FAILED,
@@ -82,10 +96,10 @@ def judge(spec: api_spec.ApiSpec, request_url: str, answer: http_exchange.Answer
             message=f"{phrase}: {meaning.message}",
             hint=meaning.hint,
         )
-    return _judge_body(spec.health.expect, answer) or Verdict(message=phrase)
+    return _judge_body(expect, answer) or Verdict(message=phrase)
 
 
-def _meaning(status: int, request_url: str, answer: http_exchange.Answer) -> Verdict:
+def _meaning(status: int, request_url: str, answer: http_response.Answer) -> Verdict:
     if status in _UNEXPECTED:
         return _UNEXPECTED[status]
     match status // 100:
@@ -129,9 +143,8 @@ def _redirect(request_url: str, location: str) -> Verdict:
     )
 
 
-def _judge_body(expect: api_spec.Expectation, answer: http_exchange.Answer) -> Verdict | None:
-    text = expect.text
-    if not (expect.json_values or text):
+def _judge_body(expect: Expectation, answer: http_response.Answer) -> Verdict | None:
+    if not (expect.json or expect.text):
         return None
     phrase = _phrase(answer.status)
     if answer.is_compressed:
@@ -139,17 +152,16 @@ def _judge_body(expect: api_spec.Expectation, answer: http_exchange.Answer) -> V
             reason=Reason.PROTOCOL_ERROR,
             message=f"{phrase}: the server compresses the body, which was not asked for",
         )
-    if answer.is_cut and (expect.json_values or text is None or text.encode() not in answer.body):
+    has_text = expect.text.encode() in answer.body
+    if answer.is_cut and (expect.json or not has_text):
         return Verdict(
             reason=Reason.BODY_TOO_LARGE,
             message=f"{phrase}: the body is larger than {len(answer.body)} bytes",
             hint="name a path with a small answer: `health: {path: /...}`",
         )
-    if text is not None and text.encode() not in answer.body:
+    if not has_text:
         return _unmet(phrase, "the body does not contain `health.expect.text`")
-    if not expect.json_values:
-        return None
-    complaint = _json_complaint(expect.json_values, answer.body)
+    complaint = _json_complaint(expect.json, answer.body) if expect.json else ""
     return _unmet(phrase, complaint) if complaint else None
 
 
@@ -157,7 +169,7 @@ def _unmet(phrase: str, complaint: str) -> Verdict:
     return Verdict(reason=Reason.ASSERTION_FAILED, message=f"{phrase}: {complaint}")
 
 
-def _json_complaint(wanted: dict[str, Json], body: bytes) -> str:
+def _json_complaint(wanted: Mapping[str, Json], body: bytes) -> str:
     try:
         data = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):  # also not UTF-8, or a number of 5000 digits
@@ -205,14 +217,13 @@ def _is_equal(found: Json, wanted: Json) -> bool:
     return bool(found == wanted)
 
 
-def _is_expected(status: int, ranges: tuple[int | str, ...]) -> bool:
-    for entry in ranges:
-        low, _, high = str(entry).partition("-")
-        if int(low) <= status <= int(high or low):
-            return True
-    return False
+@lru_cache(maxsize=1024)
+def _range(entry: int | str) -> tuple[int, int]:
+    low, _, high = str(entry).partition("-")
+    return int(low), int(high or low)
 
 
+@lru_cache(maxsize=1024)
 def _phrase(status: int) -> str:
     """Returns `404 Not Found`, the words from the registry and never from the server."""
     try:

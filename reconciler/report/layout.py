@@ -60,6 +60,8 @@ def cut(text: str, room: int | None, style: Style) -> str:
     """Returns `text`, or as much of it as fits into `room` cells with an ellipsis at its end."""
     if room is None or cells(text) <= room:
         return text
+    if text.isascii():
+        return text[: room - 1] + style.glyph("…") if room > 0 else ""
     kept, used = [], 0
     for character in text:
         used += _cell(character)

@@ -35,10 +35,10 @@ def dump(data: Json) -> str:
 
 
 @cache
-def _dumper() -> type[yaml.SafeDumper]:
+def _dumper() -> type[yaml.CSafeDumper]:
     import yaml
 
-    class Dumper(yaml.SafeDumper):
+    class Dumper(yaml.CSafeDumper):
         """Quotes what some reader takes for no text; writes a value used twice twice."""
 
         def ignore_aliases(self, _data: Json) -> bool:

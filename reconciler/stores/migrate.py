@@ -34,7 +34,7 @@ def migrate(url: str, *, now: datetime) -> str:
     else:
         path = sqlite_file.parse_path(url)
         if path is None:
-            raise opening.missing("in memory")
+            raise opening.missing("sqlite://")
         transactions = sqlite.open_file(path, Opening.WRITE)
     try:
         upgrade_store(transactions, path, now=now)

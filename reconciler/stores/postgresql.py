@@ -24,7 +24,7 @@ from reconciler.stores import Opening, Store, database, faults, opening
 #: First half of the advisory lock's key; the second is the hash of the schema. "Rcnc".
 _LOCK_CLASS = 0x52636E63
 #: Seconds before each look for a transaction whose answer was lost.
-_LOOKS_S = (0.0, 0.2, 1.0, 3.0)
+_LOOKS_S = (0.0, 0.2, 0.5, 1.0)
 #: How long such a look waits for the lost transaction to end.
 _LOOK_LOCK_S = 10.0
 #: libpq parameters, unless the URL has others: a dead server is noticed within a minute.

@@ -47,7 +47,7 @@ def open_store(url: str, opened: Opening, *, wrapping_key: str, now: datetime) -
 
     path = sqlite_file.parse_path(url)
     if path is None:
-        transactions = SqliteTransactions(_MEMORY, "in memory", is_memory=True)
+        transactions = SqliteTransactions(_MEMORY, "sqlite://", is_memory=True)
     else:
         if opened is Opening.WRITE and not path.exists():
             make_file(path, build)

@@ -1,8 +1,8 @@
 """A real MariaDB as a private, throw-away process on a free loopback port, with TLS.
 
 Accounts are made by the server's own start-up file. The general log holds one `Connect` line for
-each login, good or bad, written before the client gets its answer: that is what tests count. Where it
-is not installed its tests are skipped by name; under `CI=true` that is a failure.
+each login, good or bad, written before the client gets its answer: that is what tests count.
+Where MariaDB is not installed its tests are skipped by name; under `CI=true` that is a failure.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ _SYSTEM_TABLES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MariadbServer:
-    """A running server; `USER` may read `DATABASE` and nothing else."""
+    """A running server with the database `orders` and users whose password is `PASSWORD`.
+
+    `report` may read and write the table `item`, `secure` may read all tables over TLS only, and
+    `admin` may read everything.
+    """
 
     host: str
     port: int
@@ -146,6 +150,8 @@ def _write_files(folder: Path) -> str:
                 f"GRANT SELECT, INSERT ON {DATABASE}.item TO {USER}@'%';",
                 f"CREATE USER secure@'%' IDENTIFIED BY '{quoted}' REQUIRE SSL;",
                 f"GRANT SELECT ON {DATABASE}.* TO secure@'%';",
+                f"CREATE USER admin@'%' IDENTIFIED BY '{quoted}';",
+                "GRANT SELECT ON *.* TO admin@'%';",
                 "",
             )
         ),

@@ -16,7 +16,10 @@ from reconciler.kinds.addresses import Problem, Url
         ("http://127.0.0.1:8461/", Url(scheme="http", host="127.0.0.1", port=8461)),
         ("https://[2001:DB8::1]:8443/a", Url(scheme="https", host="2001:db8::1", port=8443)),
         ("https://[::1]", Url(scheme="https", host="::1", port=443)),
-        ("https://my_service.local./x%20y", Url(scheme="https", host="my_service.local.", port=443)),
+        (
+            "https://my_service.local./x%20y",
+            Url(scheme="https", host="my_service.local.", port=443),
+        ),
     ],
 )
 def test_a_sound_url_is_split(text: str, url: Url) -> None:
@@ -109,7 +112,7 @@ def test_an_unsafe_character_is_named_with_its_position() -> None:
 def test_the_short_cut_accepts_only_what_the_rules_accept(
     scheme: str, host: str, port: str, path: str
 ) -> None:
-    # user info that nobody wrote makes no URL ordinary, so the rules are asked with upper case
+    # no URL with an upper-case scheme is ordinary, so the rules judge that one
     text = f"{scheme}://{host}{port}{path}"
     by_rules = addresses.url_problem(text.replace(scheme, scheme.upper(), 1))
     assert (addresses.url_problem(text) is None) == (by_rules is None)

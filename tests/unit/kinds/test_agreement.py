@@ -2,50 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
-
-import jsonschema
-import jsonschema_rs
 import pytest
-from hypothesis import HealthCheck, given, settings
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from reconciler import kinds, schema
-from reconciler.model import Json, JsonObject, canonical
-from tests import strategies
-
-property_based = settings(
-    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow]
-)
-
-
-@cache
-def _model(kind: str) -> type[BaseModel]:
-    module, attribute = kinds.kind(kind).model.split(":")
-    model: type[BaseModel] = getattr(import_module(module), attribute)
-    return model
-
-
-@cache
-def _validators(kind: str) -> tuple[Json, ...]:
-    twin = schema.draft7(kinds.schema(kind))
-    return (
-        jsonschema_rs.Draft202012Validator(kinds.schema(kind)),
-        jsonschema.Draft202012Validator(kinds.schema(kind)),
-        jsonschema.Draft7Validator(twin),
-        jsonschema_rs.Draft7Validator(twin),
-    )
-
-
-def _verdicts(manifest: JsonObject) -> set[bool]:
-    kind = manifest["kind"]
-    verdicts = {bool(validator.is_valid(manifest)) for validator in _validators(kind)}
-    try:
-        _model(kind).model_validate(manifest)
-    except ValidationError:
-        return {*verdicts, False}
-    return {*verdicts, True}
+from reconciler.model import Json, JsonObject
+from tests.verdicts import model, verdicts
 
 
 def _api(**changes: Json) -> dict[str, Json]:
@@ -66,52 +27,6 @@ def _sql(**changes: Json) -> dict[str, Json]:
         "metadata": {"name": "orders"},
         "spec": spec | changes,
     }
-
-
-@given(strategies.manifests)
-@property_based
-def test_a_manifest_built_from_the_rules_is_valid_for_every_reader(
-    manifest: strategies.Manifest,
-) -> None:
-    assert _verdicts(manifest) == {True}
-
-
-@given(strategies.mutated_manifests())
-@settings(property_based, max_examples=400)
-def test_a_mistake_is_one_for_every_reader_or_for_none(manifest: strategies.Manifest) -> None:
-    assert len(_verdicts(manifest)) == 1
-
-
-@given(strategies.manifests)
-@property_based
-def test_the_normal_form_is_valid_and_its_own_normal_form(manifest: strategies.Manifest) -> None:
-    shape = kinds.shape(manifest["kind"])
-    before = canonical(manifest)
-    normal = shape.normalise(manifest)
-    assert shape.normalise(normal) == normal
-    assert _verdicts(normal) == {True}
-    assert canonical(manifest) == before
-
-
-@given(strategies.manifests)
-@property_based
-def test_the_normal_form_holds_what_the_model_reads(manifest: strategies.Manifest) -> None:
-    kind = manifest["kind"]
-    model = _model(kind)
-    normal = kinds.shape(kind).normalise(manifest)
-    read = model.model_validate(normal).model_dump(mode="json", by_alias=True, exclude_none=True)
-    assert _without_null(read) == _without_null(normal)
-    filled = model.model_validate(manifest).model_dump(mode="json", by_alias=True)
-    assert set(filled["spec"]) >= set(normal["spec"])
-
-
-def _without_null(data: Json) -> Json:
-    """Returns `data` without nulls: expected JSON values may be null, which a dump leaves out."""
-    if isinstance(data, dict):
-        return {key: _without_null(value) for key, value in data.items() if value is not None}
-    if isinstance(data, list):
-        return [_without_null(item) for item in data]
-    return data
 
 
 @pytest.mark.parametrize(
@@ -158,7 +73,7 @@ def _without_null(data: Json) -> Json:
     ],
 )
 def test_every_reader_refuses(manifest: JsonObject) -> None:
-    assert _verdicts(manifest) == {False}
+    assert verdicts(manifest) == {False}
 
 
 @pytest.mark.parametrize(
@@ -172,10 +87,10 @@ def test_every_reader_refuses(manifest: JsonObject) -> None:
     ],
 )
 def test_every_reader_accepts(manifest: JsonObject) -> None:
-    assert _verdicts(manifest) == {True}
+    assert verdicts(manifest) == {True}
 
 
 def test_a_refusal_by_the_model_never_holds_the_secret() -> None:
     with pytest.raises(ValidationError) as refusal:
-        _model("ApiConnection").model_validate(_api(auth={"method": "bearer", "token": "hunter2"}))
+        model("ApiConnection").model_validate(_api(auth={"method": "bearer", "token": "hunter2"}))
     assert "hunter2" not in str(refusal.value)

@@ -24,7 +24,9 @@ def found(**changes: Any) -> list[tuple[str, Path]]:
     [
         pytest.param({}, id="least"),
         pytest.param({"headers": {"Accept": "application/json"}}, id="ordinary-header"),
-        pytest.param({"headers": {"Idempotency-Key": "a", "X-Author": "b"}}, id="like-a-credential"),
+        pytest.param(
+            {"headers": {"Idempotency-Key": "a", "X-Author": "b"}}, id="like-a-credential"
+        ),
         pytest.param({"auth": BEARER}, id="token-over-tls"),
         pytest.param({"baseUrl": "http://localhost:1", "auth": BEARER}, id="token-on-this-machine"),
         pytest.param({"baseUrl": "http://api.example.com"}, id="plain-without-credential"),
@@ -71,7 +73,9 @@ def test_a_credential_in_the_headers_is_refused_by_its_value() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "Connection", "TE"])
+@pytest.mark.parametrize(
+    "name", ["Host", "content-length", "Transfer-Encoding", "Connection", "TE"]
+)
 def test_a_header_of_the_transport_is_refused(name: str) -> None:
     assert found(headers={name: "x"}) == [("E118", ("headers", name))]
 

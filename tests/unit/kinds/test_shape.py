@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler import kinds
-from reconciler.kinds.shape import Choice
+from reconciler.kinds.shape import Choice, Shape
 from reconciler.model import JsonObject, Path
 
 API = kinds.shape("ApiConnection")
@@ -95,7 +95,12 @@ def test_a_default_of_the_chosen_method_is_filled_in() -> None:
 
 def test_what_says_the_same_has_the_same_normal_form() -> None:
     first = {"engine": "postgresql", "host": "db", "database": "a", "port": 5432.0}
-    second = {"engine": "postgresql", "host": "db", "database": "a", "timeout": {"connect": "5000ms"}}
+    second = {
+        "engine": "postgresql",
+        "host": "db",
+        "database": "a",
+        "timeout": {"connect": "5000ms"},
+    }
     assert SQL.normalise({"spec": first}) == SQL.normalise({"spec": second})
     assert isinstance(SQL.normalise({"spec": first})["spec"]["port"], int)
 
@@ -135,7 +140,10 @@ def test_a_manifest_without_a_spec_gets_none() -> None:
             {"method": "headers", "headers": {"X-B": {"env": "B"}, "X-A": {"file": "a"}}},
             (("/auth/headers/X-A", {"file": "a"}), ("/auth/headers/X-B", {"env": "B"})),
         ),
-        ({"method": "headers", "headers": {"a~b": {"env": "A"}}}, (("/auth/headers/a~0b", {"env": "A"}),)),
+        (
+            {"method": "headers", "headers": {"a~b": {"env": "A"}}},
+            (("/auth/headers/a~0b", {"env": "A"}),),
+        ),
         ({"method": "bearer"}, ()),
         ({"method": "nosuch", "token": {"env": "A"}}, ()),
         ("text", ()),
@@ -252,3 +260,19 @@ def test_a_field_of_other_engines_says_which() -> None:
 
 def test_where_there_is_no_choice_no_other_branch_has_fields() -> None:
     assert API.fields_of_other_branches(("metadata",), {"metadata": {}}) == {}
+
+
+def test_entries_of_a_map_are_brought_into_normal_form() -> None:
+    duration = {"type": "string", "x-duration": True}
+    limits = {"type": "object", "additionalProperties": duration}
+    shape = Shape({"properties": {"spec": {"properties": {"limits": limits}}}})
+    assert shape.normalise({"spec": {"limits": {"a": "60s", "b": 1}}}) == {
+        "spec": {"limits": {"a": "1m", "b": 1}}
+    }
+    assert shape.normalise({"spec": {"limits": "60s"}}) == {"spec": {"limits": "60s"}}
+
+
+def test_a_schema_that_asks_for_nothing_changes_nothing() -> None:
+    shape = Shape({"properties": {"spec": {"type": "object"}}})
+    assert shape.normalise({"spec": {"a": 1}}) == {"spec": {"a": 1}}
+    assert shape.secrets({"a": {"env": "A"}}) == ()

@@ -146,3 +146,9 @@ def test_annotation_cannot_be_ended_by_foreign_text() -> None:
         "::notice file=manifests/orders.yaml,line=1,title=update SqlConnection/hr/orders::"
         "a ::error::b%250Ac"
     )
+
+
+def test_change_without_a_word_has_an_empty_cell() -> None:
+    change = replace(UPDATE, fields=(), reason="", rebind="")
+    text = plan_markdown.markdown(_view(change), Style())
+    assert "| `~` update | `SqlConnection/hr/orders` |  |\n" in text

@@ -1,0 +1,132 @@
+"""What tests of SQL connections share: specs of the servers, and one probe run as a pass would."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from reconciler import probes
+from reconciler.model import Endpoint, Json, JsonObject, Observation, Stage, StageName, Target
+from reconciler.redact import Redactor, Secret
+from tests.factories import NOW, make_ref, make_uid
+from tests.servers.mariadb import PASSWORD, MariadbServer
+from tests.servers.postgresql import PostgresServer
+
+SECRET_STAGE = Stage(name=StageName.SECRET, seconds=0.0)
+
+
+class Check(Protocol):
+    """Probes a database once; `spec` replaces fields of a usual one."""
+
+    def __call__(self, spec: JsonObject, password: str = ...) -> Observation: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """A PostgreSQL server with the role and the tables that tests use."""
+
+    server: PostgresServer
+    name: str
+    role: str
+    #: PEM text of the authority, empty without TLS
+    authority: str = ""
+
+    def spec(self, **changes: Json) -> JsonObject:
+        """Returns a spec that connects as `role`, over verified TLS where the server has it."""
+        mode = "verify-full" if self.authority else "disable"
+        return {
+            "engine": "postgresql",
+            "host": self.server.host,
+            "port": self.server.port,
+            "database": self.name,
+            "auth": password_of(self.role),
+            "tls": {"mode": mode, "ca": {"file": self.authority}},
+            **changes,
+        }
+
+
+def password_of(username: str) -> JsonObject:
+    """Returns an `auth` block; the password itself is given to `check`."""
+    return {"method": "password", "username": username, "password": {"env": "DB_PASSWORD"}}
+
+
+def mariadb_spec(server: MariadbServer, username: str = "report", **changes: Json) -> JsonObject:
+    """Returns a spec that connects as `username` over verified TLS."""
+    return {
+        "engine": "mariadb",
+        "host": server.host,
+        "port": server.port,
+        "database": "orders",
+        "auth": password_of(username),
+        "tls": {"mode": "verify-full", "ca": {"file": server.authority}},
+        **changes,
+    }
+
+
+def peer_spec(engine: str, port: int, mode: str = "disable", **changes: Json) -> JsonObject:
+    """Returns a spec for a server on loopback that only pretends to be `engine`."""
+    return {
+        "engine": engine,
+        "host": "127.0.0.1",
+        "port": port,
+        "database": "orders",
+        "auth": password_of("report"),
+        "tls": {"mode": mode},
+        **changes,
+    }
+
+
+def names_of(observation: Observation) -> tuple[str, ...]:
+    """Returns the names of the stages that were reached."""
+    return tuple(stage.name.value for stage in observation.stages)
+
+
+def make_target(spec: JsonObject) -> Target:
+    """Returns a target with `spec` and the defaults that probes read."""
+    whole = {
+        **spec,
+        "timeout": {"connect": "5s", "query": "30s", **spec.get("timeout", {})},
+        "health": {"timeout": "10s", "query": "select 1", **spec.get("health", {})},
+    }
+    endpoint = Endpoint(scheme="sql", host="", port=None, text="sql://", method="none")
+    return Target(
+        uid=make_uid(1), ref=make_ref(), generation=3, version=7, spec=whole, endpoint=endpoint
+    )
+
+
+def make_tools(threads: ThreadPoolExecutor, root: Path, secret: str = "") -> probes.Tools:
+    """Returns tools whose redactor knows `secret`; a public reference holds its text itself."""
+    redactor = Redactor()
+    redactor.add(secret)
+
+    def read_public(reference: JsonObject) -> str:
+        text: str = reference["file"]
+        return text
+
+    return probes.Tools(
+        redactor=redactor,
+        threads=threads,
+        clock=lambda: NOW,
+        read_public=read_public,
+        root=str(root),
+    )
+
+
+async def probe(spec: JsonObject, password: str, tools: probes.Tools) -> Observation:
+    """Returns what one probe of `spec` finds."""
+    has_password = spec.get("auth", {}).get("method") == "password"
+    secrets = {"/auth/password": Secret(password)} if has_password else {}
+    run = probes.probe("SqlConnection")
+    return await run(make_target(spec), secrets, tools, reached=(SECRET_STAGE,))
+
+
+def check_in(threads: ThreadPoolExecutor, root: Path) -> Check:
+    """Returns a function that probes once, in `threads`, with files under `root`."""
+
+    def check(spec: JsonObject, password: str = PASSWORD) -> Observation:
+        return asyncio.run(probe(spec, password, make_tools(threads, root, password)))
+
+    return check

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from reconciler import kinds, validate
+from reconciler.cli import templates
+from reconciler.cli.templates import Wanted
+from reconciler.kinds import engines
+from reconciler.manifests import loader
+from reconciler.model import Diagnostic, JsonObject
+from reconciler.settings import SecretPolicy
+
+
+def findings(text: str) -> tuple[Diagnostic, ...]:
+    documents = loader.load(text.encode(), "new.yaml")
+    return validate.validate(documents, SecretPolicy(root="/project")).diagnostics
+
+
+def methods(kind: str, spec: str) -> set[str]:
+    definition: JsonObject = kinds.schema(kind)["$defs"][spec]
+    branches = definition["properties"]["auth"]["allOf"]
+    return {branch["if"]["properties"]["method"]["const"] for branch in branches if "if" in branch}
+
+
+WANTED = [
+    *(
+        Wanted(kind=templates.API, name="crm", namespace="sales", engine="", auth=method)
+        for method in templates.AUTH[templates.API]
+    ),
+    *(
+        Wanted(kind=templates.SQL, name="orders", namespace="hr", engine=engine, auth=method)
+        for engine in engines.SERVER_ENGINES
+        for method in templates.AUTH[templates.SQL]
+    ),
+    *(
+        Wanted(kind=templates.SQL, name="orders", namespace="hr", engine=engine, auth="")
+        for engine in engines.FILE_ENGINES
+    ),
+]
+
+
+@pytest.mark.parametrize("wanted", WANTED, ids=lambda wanted: f"{wanted.engine}-{wanted.auth}")
+def test_every_manifest_is_valid(wanted: Wanted) -> None:
+    assert findings(templates.manifest(wanted)) == ()
+
+
+@pytest.mark.parametrize(("kind", "spec"), [(templates.API, "ApiSpec"), (templates.SQL, "SqlSpec")])
+def test_every_method_of_the_schema_has_a_row(kind: str, spec: str) -> None:
+    assert set(templates.AUTH[kind]) == methods(kind, spec)
+
+
+def test_sample_is_valid() -> None:
+    assert findings(templates.SAMPLE) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        pytest.param("order-db", "ORDER_DB_TOKEN", id="capitals"),
+        pytest.param("7up", "MY_7UP_TOKEN", id="no digit first"),
+        pytest.param("python", "MY_PYTHON_TOKEN", id="not one that is refused"),
+    ],
+)
+def test_secret_is_named_after_the_connection(name: str, variable: str) -> None:
+    wanted = Wanted(kind=templates.API, name=name, namespace="default", engine="", auth="bearer")
+    text = templates.manifest(wanted)
+    assert f"token: {{env: {variable}}}" in text
+    assert findings(text) == ()

@@ -1,0 +1,61 @@
+"""Keyed hashes of secrets: equal for equal secrets, useless without the key."""
+
+from __future__ import annotations
+
+from reconciler import fingerprint
+from reconciler.model import Endpoint
+from reconciler.redact import Secret
+
+KEY = b"k" * 32
+
+
+def endpoint(**changes: str) -> Endpoint:
+    return Endpoint(
+        scheme=changes.get("scheme", "postgresql"),
+        host=changes.get("host", "db"),
+        port=5432,
+        text="",
+        method="password",
+        username=changes.get("username", "report"),
+    )
+
+
+def credential(value: str = "secret", **changes: str) -> str:
+    return fingerprint.of_credential(endpoint(**changes), {"/auth/password": Secret(value)}, KEY)
+
+
+def test_equal_secrets_have_equal_fingerprints() -> None:
+    assert fingerprint.of_secret(Secret("a"), KEY) == fingerprint.of_secret(Secret("a"), KEY)
+
+
+def test_other_secret_or_key_gives_another_fingerprint() -> None:
+    values = {
+        fingerprint.of_secret(Secret("a"), KEY),
+        fingerprint.of_secret(Secret("b"), KEY),
+        fingerprint.of_secret(Secret("a"), b"x" * 32),
+    }
+    assert len(values) == 3
+
+
+def test_fingerprints_are_sorted_by_pointer_and_name_their_key() -> None:
+    made = fingerprint.of_secrets({"/b": Secret("1"), "/a": Secret("2")}, key=KEY, key_id="k1")
+    assert [(f.pointer, f.key_id) for f in made] == [("/a", "k1"), ("/b", "k1")]
+
+
+def test_credential_key_is_shared_by_connections_to_one_account() -> None:
+    assert credential() == credential()
+
+
+def test_credential_key_differs_by_secret_account_and_destination() -> None:
+    keys = {
+        credential(),
+        credential("other"),
+        credential(username="admin"),
+        credential(host="db2"),
+        credential(scheme="mysql"),
+    }
+    assert len(keys) == 5
+
+
+def test_parts_cannot_be_shifted_into_one_another() -> None:
+    assert credential(username="ab", host="c") != credential(username="a", host="bc")
