@@ -10,9 +10,10 @@ exceptions in `errors`. Names are loaded when they are first used, so importing 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from reconciler._version import __version__
+
+# As type checkers read it; importing `typing` would take longer than all of `--version`.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from reconciler.errors import (

@@ -2,8 +2,8 @@
 
 The only module that reads the process environment and the wall clock; everything below gets values.
 The table of settings is `config_keys.KEYS`; flags win over environment variables, these over the
-file, the file over the defaults. A project file can come
-with a pull request, so what it says about secrets can only narrow what is allowed anyway.
+file, the file over the defaults. A project file can come with a pull request, so what it says about
+secrets can only narrow what is allowed anyway.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from reconciler import config_keys, project_file, redact
 from reconciler.errors import ConfigError
-from reconciler.model import Json
 from reconciler.settings import HealthSettings, SecretPolicy, Settings
+
+if TYPE_CHECKING:
+    from reconciler.model import Json
 
 #: Variables that drivers and libraries read by themselves. libpq fills what a connection leaves out
 #: from PG*, OpenSSL takes its authorities from SSL_CERT_*, HTTP clients their proxy from *_PROXY:

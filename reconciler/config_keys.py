@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reconciler import redact
-from reconciler.model import Json
 from reconciler.settings import LOGIN_BUDGET
+
+if TYPE_CHECKING:
+    from reconciler.model import Json
 
 #: An actor's name is cut to this many characters.
 LONGEST_ACTOR = 100

@@ -23,6 +23,7 @@ from reconciler import fingerprint, kinds, probes
 from reconciler.errors import SecretError
 from reconciler.kinds import durations
 from reconciler.model import (
+    AWAITING_CHECK_REASONS,
     JsonObject,
     Observation,
     Outcome,
@@ -94,10 +95,12 @@ def target(row: Recorded, spec: JsonObject) -> Target:
 
 
 def is_due(row: Recorded, spec: JsonObject, now: datetime) -> bool:
-    """Whether the row was never checked, or its `health.interval` is over."""
+    """Whether the row was not checked since it was made, changed or resumed, or not in time."""
     checked_at = row.status.checked_at
+    if checked_at is None or row.status.reason in AWAITING_CHECK_REASONS:
+        return True
     interval_s = durations.parse_duration(spec["health"]["interval"])
-    return checked_at is None or checked_at + timedelta(seconds=interval_s) <= now
+    return checked_at + timedelta(seconds=interval_s) <= now
 
 
 def timeout_s(spec: JsonObject) -> float:

@@ -270,6 +270,18 @@ INCONCLUSIVE_REASONS = frozenset(
 )
 
 
+#: People made the connection wait for a check: what the last one said is no longer about it.
+AWAITING_CHECK_REASONS = frozenset(
+    {
+        Reason.APPLIED,
+        Reason.SPEC_CHANGED,
+        Reason.SECRET_CHANGED,
+        Reason.RESUMED_BY_MANIFEST,
+        Reason.RESUMED_BY_COMMAND,
+    }
+)
+
+
 class StageName(StrEnum):
     """The steps of one probe, in order."""
 

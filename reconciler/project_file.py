@@ -11,10 +11,13 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reconciler import redact
 from reconciler.errors import ConfigError
-from reconciler.model import Json
+
+if TYPE_CHECKING:
+    from reconciler.model import Json
 
 FILE = "reconciler.toml"
 #: A project file holds a handful of lines; more is another file.

@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import BinaryIO
 
 from reconciler import (
     apply,
+    desired,
     fingerprint,
     health,
     holds,
@@ -25,15 +25,12 @@ from reconciler import (
     secret_sources,
     selection,
     status,
-    validate,
 )
-from reconciler.errors import Conflict, InvalidManifests, RowsMoved, SecretError, StalePlan
-from reconciler.manifests import find, read
+from reconciler.errors import Conflict, RowsMoved, SecretError, StalePlan
 from reconciler.model import (
     Action,
     Change,
     ChangeSet,
-    Diagnostic,
     Fingerprint,
     GitFacts,
     Phase,
@@ -43,7 +40,6 @@ from reconciler.model import (
     Ref,
     Resource,
     SecretChange,
-    Severity,
     Target,
 )
 from reconciler.redact import Redactor, Secret
@@ -53,24 +49,6 @@ from reconciler.stores import Verdict as LoginVerdict
 
 #: A plan whose rows moved under it is made again this often.
 ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What a set of paths holds."""
-
-    #: valid ones, sorted by ref
-    resources: tuple[Resource, ...]
-    #: sorted by location
-    diagnostics: tuple[Diagnostic, ...]
-    files: int
-    documents: int
-    #: what was given, relative to the project root; orphans are looked for under these
-    roots: tuple[str, ...]
-
-    @property
-    def errors(self) -> tuple[Diagnostic, ...]:
-        return tuple(d for d in self.diagnostics if d.severity is Severity.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,39 +88,14 @@ class SecretReading:
     unresolved: tuple[SecretError, ...] = ()
 
 
-def read_manifests(
-    paths: Sequence[str], *, settings: Settings, cwd: str, stdin: BinaryIO | None = None
-) -> Reading:
-    """Reads and validates everything under `paths`; mistakes are in the result, never raised."""
-    found = find.find(paths, root=settings.root, cwd=cwd)
-    validated = validate.validate(read.documents(found, stdin), settings.secrets)
-    return Reading(
-        resources=validated.resources,
-        diagnostics=validated.diagnostics,
-        files=len(found.files),
-        documents=validated.documents,
-        roots=found.roots,
-    )
-
-
-def require_valid(reading: Reading) -> None:
-    """Checks that a reading may be planned.
-
-    Raises:
-        InvalidManifests: it has errors, among them that no manifest was found.
-    """
-    if reading.errors:
-        raise InvalidManifests(reading.diagnostics)
-
-
-def make_plan(reading: Reading, store: Store | None, options: PlanOptions) -> Plan:
+def make_plan(reading: desired.Reading, store: Store | None, options: PlanOptions) -> Plan:
     """Returns the plan for a reading; without a store everything is to be created.
 
     Raises:
         InvalidManifests: the reading has errors, so that nothing can be said of what is missing.
         ConfigError: the options contradict each other, or a name selects nothing.
     """
-    require_valid(reading)
+    desired.require_valid(reading)
     recorded = store.recorded() if store else ()
     return plan.make_plan(reading.resources, recorded, options, lineage=_lineage(store, recorded))
 
@@ -204,7 +157,7 @@ def _resolve_known(
 
 def apply_manifests(
     workspace: Workspace,
-    reading: Reading,
+    reading: desired.Reading,
     store: Store,
     options: PlanOptions,
     *,

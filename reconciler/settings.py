@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from posixpath import normpath
+from typing import TYPE_CHECKING
 
-from reconciler.model import JsonObject
+if TYPE_CHECKING:
+    from reconciler.model import JsonObject
 
 #: Environment variables that a manifest can never name: they steer this program or its loader.
 DENIED_ENVIRONMENT = ("RECONCILER_*", "PATH", "HOME", "LD_*", "DYLD_*", "PYTHON*")

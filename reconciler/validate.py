@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from typing import TypeGuard
+from typing import TypeGuard, assert_never
 
 import jsonschema_rs
 
@@ -76,6 +76,8 @@ def validate(stream: Iterable[Document | Diagnostic], policy: settings.SecretPol
             case Document():
                 documents += 1
                 _add(item, policy, names, resources, found)
+            case _:
+                assert_never(item)
     found.extend(names.clashes())
     return Validated(
         resources=tuple(sorted(resources, key=lambda resource: resource.ref)),
@@ -137,7 +139,7 @@ def _unknown(document: Document) -> Iterator[Diagnostic]:
     if not isinstance(kind, str):
         missing = "`kind` is required" if kind is None else "`kind` must be text"
         yield _diagnostic(document, "E102", ("kind",), missing, f"write {every}")
-    elif kind not in kinds.KINDS:
+    else:
         near = wording.similar(kind, kinds.KINDS)
         hint = f"a similar kind exists: `{near}`" if near else f"write {every}"
         yield _diagnostic(

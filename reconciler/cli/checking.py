@@ -50,12 +50,12 @@ def validate(
     PATHS are files, folders, globs or - for standard input; without any, the folder `manifests` of
     the project, or the whole project. Exits with 3 when there are errors or no manifest was found.
     """
-    from reconciler import reconcile, report
+    from reconciler import desired, report
     from reconciler.report import diagnostics
 
     started_s = time.monotonic()
     settings, output = session.settings, session.output
-    reading = reconcile.read_manifests(
+    reading = desired.read_manifests(
         paths or default_paths(settings.root),
         settings=settings,
         cwd=session.cwd,

@@ -118,17 +118,17 @@ def _project(session: Session) -> Check:
 
 
 def _manifests(session: Session) -> Iterator[tuple[Check, tuple[Resource, ...]]]:
-    from reconciler import reconcile
+    from reconciler import desired
 
     settings = session.settings
     paths = checking.default_paths(settings.root)
-    reading = reconcile.read_manifests(paths, settings=settings, cwd=session.cwd)
+    reading = desired.read_manifests(paths, settings=settings, cwd=session.cwd)
     errors = sum(found.severity is Severity.ERROR for found in reading.diagnostics)
-    text = f"{len(reading.resources)} valid in {reading.files} files"
+    text = f"{len(reading.resources)} valid, files read: {reading.files}"
     state, hint = State.GOOD, ""
     if errors:
         state, hint = State.WARNING, "reconciler validate"
-        text += f", {errors} errors"
+        text += f", errors: {errors}"
     yield Check(state=state, subject="manifests", text=text, hint=hint), reading.resources
 
 

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from reconciler.cli import logs
 from reconciler.cli.session import Session
 
 PROGRAM = "reconciler"
@@ -101,6 +100,8 @@ class Command(click.Command):
         """Runs the command; logging is set up first, since all options are known by now."""
         session = ctx.find_object(Session)
         if session is not None:
+            from reconciler.cli import logs
+
             logs.configure(session.output.stderr, verbosity=session.output.verbosity)
         return super().invoke(ctx)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import PurePath
 from types import FrameType
 
 import click
@@ -60,6 +59,7 @@ def program() -> Group:
         name=PROGRAM,
         rows=ROWS,
         help="Connections as code: manifests are validated, planned, applied and really probed.",
+        epilog=_exit_codes(),
         no_args_is_help=True,
         subcommand_metavar="COMMAND [ARGS]...",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -74,6 +74,11 @@ def program() -> Group:
             )
         ],
     )
+
+
+def _exit_codes() -> str:
+    rows = [f"  {code:>3}  {meaning}" for code, meaning in sorted(exit_codes.MEANINGS.items())]
+    return "\b\n" + "\n".join(["Exit codes:", *rows])  # \b keeps click from joining the lines
 
 
 def run(argv: Sequence[str], session: Session) -> int:
@@ -171,7 +176,8 @@ def _explain_bug(error: Exception, session: Session) -> int:
     import traceback
 
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {PurePath(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    file = frames[-1].filename.rpartition("/")[2] if frames else ""
+    place = f" in {file}, line {frames[-1].lineno}" if frames else ""
     if session.is_debugging:
         trace = "".join(traceback.format_exception(error))
         session.output.stderr.emit(trace, styled=False)

@@ -96,7 +96,7 @@ class Output:
             raise ConfigError("nobody can be asked here", "say --yes")
         self.stdout.flush()
         self.stderr.emit(f"{question} [y/N] ", styled=False)
-        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+        return sys.stdin.buffer.readline().strip().lower() in (b"y", b"yes")
 
     def flush(self) -> None:
         """Writes out what is still held back.

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import click
 
-from reconciler import fields, reconcile, report, saved_plan, selection
+from reconciler import desired, fields, reconcile, report, saved_plan, selection
 from reconciler import plan as planning
-from reconciler.cli import exit_codes, probing, workbench
+from reconciler.cli import checking, exit_codes, probing, workbench
 from reconciler.cli.frame import command
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, InvalidPlanFile, SecretError
@@ -38,7 +38,7 @@ class Asked:
     prune_limit: int | None
     adopt: bool
 
-    def options(self, session: Session, reading: reconcile.Reading) -> PlanOptions:
+    def options(self, session: Session, reading: desired.Reading) -> PlanOptions:
         """Returns the options of the plan."""
         limit = self.prune_limit
         return PlanOptions(
@@ -54,7 +54,7 @@ class Asked:
 
     def _inputs(self, session: Session) -> tuple[str, ...]:
         """Returns the paths relative to the project root, as a saved plan will read them again."""
-        paths = self.paths or workbench.default_paths(session)
+        paths = self.paths or checking.default_paths(session.settings.root)
         root = session.settings.root
         return tuple(
             path if path == "-" else os.path.relpath(os.path.join(session.cwd, path), root)
@@ -232,7 +232,7 @@ def _check(  # noqa: PLR0917 - what was applied, and what to do with it
     workspace: reconcile.Workspace,
     store: Store,
     applied: reconcile.Applied,
-    reading: reconcile.Reading,
+    reading: desired.Reading,
     depth: str,
 ) -> views.HealthView | None:
     """Probes what an apply calls for; None where nothing was asked for."""

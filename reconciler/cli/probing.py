@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from time import monotonic
-from typing import Protocol, TextIO, cast
 
 import click
 
 from reconciler import reconcile, report, selection
 from reconciler.cli import workbench
 from reconciler.cli.frame import command, setting
+from reconciler.cli.progress import Progress
 from reconciler.cli.session import Session
 from reconciler.model import Observation, Outcome, Phase, Reason, Recorded, Status
 from reconciler.observing import HealthResult
@@ -80,11 +80,11 @@ async def probe(
     before = {row.uid: row.status.phase for row in rows}
     found: list[views.HealthRow] = []
     started = monotonic()
-    with _progress(session, len(rows)) as progress:
+    with Progress(session.output, "Checking", len(rows)) as bar:
         async with aclosing(reconcile.check(workspace, store, rows)) as batches:
             async for batch in batches:
                 found += [_row(result, before[result.row.uid]) for result in batch]
-                progress.advance(len(batch))
+                bar.advance(len(batch))
     return views.HealthView(
         rows=tuple(found),
         skipped=skipped,
@@ -126,40 +126,3 @@ def _not_sent(row: Recorded) -> Observation:
 def _next_command(rows: Sequence[views.HealthRow]) -> str:
     bad = [row for row in rows if row.observation.outcome is not Outcome.OK]
     return f"reconciler describe {bad[0].ref}" if bad else "reconciler status"
-
-
-class _Progress(Protocol):
-    def advance(self, count: int) -> None: ...
-
-
-class _NoProgress:
-    def advance(self, count: int) -> None:
-        """Shows nothing."""
-
-
-class _Bar:
-    def __init__(self, session: Session, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
-        # the gate has all that rich uses of a stream: write, flush, isatty, fileno, encoding
-        stream = cast(TextIO, session.output.stderr)
-        console = Console(file=stream, force_terminal=True)
-        columns = ("Checking", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self.bar = Progress(*columns, console=console, transient=True)
-        self._task = self.bar.add_task("", total=total)
-
-    def advance(self, count: int) -> None:
-        """Moves the bar on by `count` checks."""
-        self.bar.advance(self._task, count)
-
-
-@contextmanager
-def _progress(session: Session, total: int) -> Iterator[_Progress]:
-    """Yields a bar on a terminal that is not quiet, else something that shows nothing."""
-    if not total or session.output.is_quiet or not session.output.stderr.isatty():
-        yield _NoProgress()
-        return
-    bar = _Bar(session, total)
-    with bar.bar:
-        yield bar

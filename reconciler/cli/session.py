@@ -11,15 +11,17 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from reconciler import config
 from reconciler.cli.output import Output
 from reconciler.config import Configuration
 from reconciler.errors import ConfigError
-from reconciler.model import Json
 from reconciler.redact import Redactor
 from reconciler.settings import Settings
+
+if TYPE_CHECKING:
+    from reconciler.model import Json
 
 
 class Session:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from reconciler import config
 from reconciler.cli import workbench
 from reconciler.cli.frame import Group, Row, command
 from reconciler.cli.session import Session
-from reconciler.config import passwords
 from reconciler.errors import ConfigError, StoreDamaged
 from reconciler.model import Phase
 from reconciler.stores import Opening
@@ -49,7 +49,7 @@ def info(session: Session) -> int:
         runs = store.runs(limit=1)
         live = sum(1 for row in rows if row.status.phase is not Phase.ARCHIVED)
         facts = {
-            "state": shown_url(session),
+            "state": config.shown_url(session.settings.state_url),
             "lineage": store.meta.lineage,
             "schema": store.meta.schema,
             "connections": f"{live} live, {len(rows) - live} archived",
@@ -95,7 +95,9 @@ def restore(session: Session, *, file: str, replaces: bool, yes: bool) -> int:
     from reconciler.stores import backup as copies
 
     asks = replaces and session.output.can_ask and not yes
-    if asks and not session.output.confirm(f"Replace all of {shown_url(session)}?"):
+    if asks and not session.output.confirm(
+        f"Replace all of {config.shown_url(session.settings.state_url)}?"
+    ):
         raise ConfigError("nothing was restored", "`--yes` does not ask")
     copies.restore(session.settings.state_url, file, replace=replaces, now=session.now())
     session.output.data(f"the state is what {file} holds\n")
@@ -110,11 +112,3 @@ def migrate(session: Session) -> int:
 
     session.output.data(migration.migrate(session.settings.state_url, now=session.now()) + "\n")
     return 0
-
-
-def shown_url(session: Session) -> str:
-    """Returns the URL of the state store without its password."""
-    url = session.settings.state_url
-    for password in passwords(url):
-        url = url.replace(password, "***")
-    return url

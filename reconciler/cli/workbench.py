@@ -5,18 +5,17 @@ Apart from the commands, so that each of those reads as what it does.
 
 from __future__ import annotations
 
-import os
 import secrets
 import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from reconciler import holds, reconcile, secret_sources, selection, stores
+from reconciler import desired, holds, reconcile, secret_sources, selection, stores
+from reconciler.cli import checking
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, StoreMissing
 from reconciler.manifests import git
@@ -96,19 +95,19 @@ def open_if_there(session: Session) -> Iterator[Store | None]:
         opened.__exit__(None, None, None)
 
 
-def read_manifests(session: Session, paths: Sequence[str]) -> reconcile.Reading:
+def read_manifests(session: Session, paths: Sequence[str]) -> desired.Reading:
     """Reads and validates `paths`; warnings are said, errors are raised.
 
     Raises:
         InvalidManifests: there are errors, or no manifest was found.
     """
-    reading = reconcile.read_manifests(
-        paths or default_paths(session),
+    reading = desired.read_manifests(
+        paths or checking.default_paths(session.settings.root),
         settings=session.settings,
         cwd=session.cwd,
         stdin=session.stdin,
     )
-    reconcile.require_valid(reading)
+    desired.require_valid(reading)
     warn(session, reading.diagnostics)
     return reading
 
@@ -122,13 +121,7 @@ def warn(session: Session, found: Sequence[Diagnostic]) -> None:
         session.output.say(diagnostics.text(findings, style) + "\n")
 
 
-def default_paths(session: Session) -> tuple[str, ...]:
-    """Returns what a command without paths looks at: `manifests/` of the project, or all of it."""
-    folder = os.path.join(session.settings.root, "manifests")
-    return (folder if Path(folder).is_dir() else session.settings.root,)
-
-
-def git_facts(session: Session, reading: reconcile.Reading) -> GitFacts | None:
+def git_facts(session: Session, reading: desired.Reading) -> GitFacts | None:
     """Returns the commit that the manifests of `reading` were read at, None outside git."""
     return git.facts(session.settings.root, reading.roots, session.environment)
 

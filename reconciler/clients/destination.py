@@ -167,10 +167,12 @@ def _embedded(address: _Address) -> Iterator[IPv4Address]:
     if isinstance(address, IPv4Address) or address == _LOOPBACK_V6:
         return
     number = int(address)
-    if any(address in prefix for prefix in _LAST_32_BITS):
-        yield IPv4Address(number & 0xFFFFFFFF)
-    if address in _LOCAL_NAT64:  # a /48: the address is split around octet 8 (RFC 6052, 2.2)
+    last = number & 0xFFFFFFFF
+    if address in _LOCAL_NAT64 and not last:
+        # a /48, split around octet 8 (RFC 6052, section 2.2); else a /96 inside it, as below
         yield IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
+    elif any(address in prefix for prefix in _LAST_32_BITS):
+        yield IPv4Address(last)
     if address.sixtofour is not None:
         yield address.sixtofour
     if address.teredo is not None:

@@ -156,7 +156,10 @@ class _TimedContext:
         self._done = done
 
     def wrap_socket(self, plain: socket.socket, server_hostname: str) -> ssl.SSLSocket:
-        wrapped = self._context.wrap_socket(plain, server_hostname=server_hostname)
+        try:
+            wrapped = self._context.wrap_socket(plain, server_hostname=server_hostname)
+        except ssl.SSLError as error:  # PyMySQL would make "cannot connect" of it
+            raise tls.failure(error) from None
         self._done()
         return wrapped
 

@@ -7,7 +7,6 @@ server's error text is kept, cleaned, behind the errno.
 
 from __future__ import annotations
 
-import ssl
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import NoReturn
 
 import pymysql
 
-from reconciler.clients import sql_errors, tcp, tls
+from reconciler.clients import sql_errors, tcp
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.sql_errors import Meaning
 from reconciler.errors import ConnectionFailed
@@ -33,7 +32,7 @@ _TLS_REQUIRED = Meaning(
 )
 _PLUGIN_UNKNOWN = Meaning(
     reason=Reason.PROTOCOL_ERROR,
-    message="the server asks for a way to log in that is not supported; nothing was sent",
+    message="the server asks for a way to log in that is not supported",
     hint="let the user log in with caching_sha2_password, ed25519 or mysql_native_password",
 )
 #: errno -> meaning (MySQL "Server Error Message Reference", MariaDB "Error Codes"; from 2000 on the
@@ -126,8 +125,6 @@ def translated(login: Login, attempt: Attempt) -> Iterator[None]:
     """Turns whatever PyMySQL raises inside into `ConnectionFailed`."""
     try:
         yield
-    except ssl.SSLError as error:
-        raise tls.failure(error) from None
     except OSError as error:
         raise _broken(error, attempt) from None
     except _GARBLED as error:

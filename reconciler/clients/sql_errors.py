@@ -90,12 +90,12 @@ NO_TLS = Meaning(
 )
 CLEARTEXT_REFUSED = Meaning(
     reason=Reason.PROTOCOL_ERROR,
-    message="the server asks for a way to log in that is too weak here; nothing was sent",
+    message="the server asks for a login that is too weak here; the password was not sent",
     hint="verify the server, then a password may be sent: `tls: {mode: verify-full}`",
 )
 FILE_REQUESTED = Meaning(
     reason=Reason.PROTOCOL_ERROR,
-    message="the server asks for a file of this machine; nothing was sent",
+    message="the server asks for a file of this machine; it was not sent",
     hint="do not trust this server until you know why",
 )
 NOT_UNDERSTOOD = Meaning(

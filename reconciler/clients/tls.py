@@ -195,9 +195,10 @@ def _trust(made: ssl.SSLContext, ca: str) -> None:
     # The file may hold an intermediate or the server's own certificate: whatever the user puts
     # there is what they trust, as in Python 3.13's defaults.
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    blocks = ca.encode("ascii", "ignore").decode("ascii")  # comments between them may be anything
     try:
-        made.load_verify_locations(cadata=ca)
-    except (ssl.SSLError, ValueError):  # ValueError: not ASCII
+        made.load_verify_locations(cadata=blocks)
+    except (ssl.SSLError, ValueError):  # ValueError: nothing is left
         raise ConnectionFailed(
             Reason.TLS_FAILURE,
             StageName.TLS,

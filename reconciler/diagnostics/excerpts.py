@@ -50,12 +50,11 @@ def excerpt(document: Document, where: Place, is_plain: IsPlain) -> Excerpt | No
     if not where.path:
         return None
     start, column = _start(document, where)
-    text = _Line(document=document, where=where, is_plain=is_plain).write(start, column)
-    if text is None or len(text.text) > LONGEST_LINE:
-        text = _Line(document=document, where=where, is_plain=is_plain, brief=True).write(
-            start, column
-        )
-    return text
+    line = _Line(document=document, where=where, is_plain=is_plain).write(start, column)
+    if len(line.text) <= LONGEST_LINE:
+        return line
+    brief = _Line(document=document, where=where, is_plain=is_plain, brief=True)
+    return brief.write(start, column)
 
 
 def _existing(data: Json, path: Path) -> tuple[Path, bool]:
@@ -71,11 +70,11 @@ def _existing(data: Json, path: Path) -> tuple[Path, bool]:
 
 def _start(document: Document, where: Place) -> tuple[int, int]:
     """Returns the depth and column of the outermost entry on the line of the finding."""
-    for depth in range(1, len(where.path) + 1):
-        begins = document.locate(where.path[:depth], key=True)
-        if begins.line == where.location.line:
-            return depth, begins.column
-    return len(where.path), where.location.column
+    depths = range(1, len(where.path) + 1)
+    begins = [(depth, document.locate(where.path[:depth], key=True)) for depth in depths]
+    return next(
+        (depth, place.column) for depth, place in begins if place.line == where.location.line
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,9 +88,10 @@ class _Line:
     brief: bool = False
     _text: list[str] = field(default_factory=list)
     _length: int = 0
-    _caret: tuple[int, int] | None = None
+    #: offset and length
+    _caret: tuple[int, int] = (0, 1)
 
-    def write(self, start: int, column: int) -> Excerpt | None:
+    def write(self, start: int, column: int) -> Excerpt:
         path = self.where.path[:start]
         data: Json = self.document.data
         node = self.document.marks
@@ -103,8 +103,6 @@ class _Line:
         else:
             self._put(" " * min(column - 1, DEEPEST_INDENT))
             self._entry(path, data, node)
-        if self._caret is None:
-            return None
         offset, length = self._caret
         return Excerpt(text="".join(self._text).rstrip(), column=offset + 1, length=length)
 

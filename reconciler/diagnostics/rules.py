@@ -216,10 +216,10 @@ def _duration(failure: Failure) -> Fault:
     return Fault(code="E110", path=failure.path, message=message, hint=hint)
 
 
-def _too(words: str, unit: str) -> Callable[[Failure], Iterator[Fault]]:
+def _count(words: str, unit: str, units: str) -> Callable[[Failure], Iterator[Fault]]:
     def rule(failure: Failure) -> Iterator[Fault]:
-        count = f"{failure.limit} {unit}{'s' * (failure.limit != 1)}"
-        message = f"{failure.field} must have {words} {count}, not {len(failure.value)}"
+        limit = f"{failure.limit} {unit if failure.limit == 1 else units}"
+        message = f"{failure.field} must have {words} {limit}, not {len(failure.value)}"
         yield Fault(code="E111", path=failure.path, message=message)
 
     return rule
@@ -260,15 +260,15 @@ _RULES: dict[str, Callable[[Failure], Iterator[Fault]]] = {
     "enum": _allowed,
     "required": _required,
     "additionalProperties": _additional_properties,
-    "minLength": _too("at least", "character"),
-    "maxLength": _too("at most", "character"),
+    "minLength": _count("at least", "character", "characters"),
+    "maxLength": _count("at most", "character", "characters"),
     "pattern": _pattern,
     "minimum": _range,
     "maximum": _range,
-    "minItems": _too("at least", "item"),
-    "maxItems": _too("at most", "item"),
-    "minProperties": _too("at least", "entry"),
-    "maxProperties": _too("at most", "entry"),
+    "minItems": _count("at least", "item", "items"),
+    "maxItems": _count("at most", "item", "items"),
+    "minProperties": _count("at least", "entry", "entries"),
+    "maxProperties": _count("at most", "entry", "entries"),
     "uniqueItems": _repeated,
 }
 _RANKS = {rule: rank for rank, rule in enumerate(_RULES)}

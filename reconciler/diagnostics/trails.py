@@ -44,13 +44,12 @@ class Trail:
 
     def property(self, name: str) -> JsonObject:
         """Returns the schema of one property of the failing value, its reference merged in."""
-        for schema in reversed(self.levels[-1]):
-            if name in schema.get("properties", {}):
-                found: dict[str, Json] = {}
-                for part in reversed(_resolved(self.root, schema["properties"][name])):
-                    found |= part
-                return found
-        return {}
+        properties = [schema["properties"] for schema in self.levels[-1] if "properties" in schema]
+        known: JsonObject = next((each[name] for each in reversed(properties) if name in each), {})
+        found: dict[str, Json] = {}
+        for part in reversed(_resolved(self.root, known)):
+            found |= part
+        return found
 
     def example(self) -> Json:
         """Returns an example of the failing value or key, perhaps out of its parent's, or None."""

@@ -65,7 +65,7 @@ class Builder:
             MappingStartEvent: self._start_mapping,
             MappingEndEvent: self._end_mapping,
             SequenceStartEvent: self._start_sequence,
-            SequenceEndEvent: self._end,
+            SequenceEndEvent: self._end_sequence,
         }
         self.begin()
 
@@ -121,6 +121,8 @@ class Builder:
             elif frame.is_list:
                 frame.data.append(value)
                 frame.marks.append((line, column, None))
+                if len(frame.data) > findings.LARGEST_NODES:
+                    self._too_many_nodes(line, column)
             elif type(value) is str and value not in frame.data:
                 frame.key = value
                 frame.key_line = line
@@ -174,18 +176,25 @@ class Builder:
             frame.anchor = event.anchor
             self._anchors[event.anchor] = frame
 
-    def _end_mapping(self, event: ParserEvent) -> None:
-        if self._frame.has_merge:
-            for line, column in merge(self._frame):
-                self._report(findings.BAD_MERGE, line, column)
-        self._end(event)
-
-    def _end(self, _: ParserEvent) -> None:
+    def _end_mapping(self, _: ParserEvent) -> None:
         frame = self._frame
-        self._frame = self._stack.pop()
-        self._count += len(frame.data) if frame.is_list else 2 * len(frame.data)
+        self._count_nodes(frame, 2 * len(frame.data))
+        if frame.has_merge:
+            for line, column in merge(frame):
+                self._report(findings.BAD_MERGE, line, column)
+        self._end(frame)
+
+    def _end_sequence(self, _: ParserEvent) -> None:
+        self._count_nodes(self._frame, len(self._frame.data))
+        self._end(self._frame)
+
+    def _count_nodes(self, frame: Frame, nodes: int) -> None:
+        self._count += nodes
         if self._count > findings.LARGEST_NODES:
             self._too_many_nodes(frame.line, frame.column)
+
+    def _end(self, frame: Frame) -> None:
+        self._frame = self._stack.pop()
         if frame.anchor is not None and self._anchors[frame.anchor] is frame:
             size = self._count - frame.before
             self._anchors[frame.anchor] = (frame.data, frame.marks, size)
@@ -194,18 +203,17 @@ class Builder:
     def _alias(self, event: ParserEvent) -> None:
         mark = event.start_mark
         line, column = mark.line + self._base, mark.column + 1
-        match self._anchors.get(event.anchor or ""):
-            case None:
-                self._report(findings.UNDEFINED, line, column)
-                self._add(FAILED, (line, column, None))
-            case Frame():
-                self._report(findings.CYCLE, line, column)
-                self._add(FAILED, (line, column, None))
-            case (value, marks, size):
-                self._count += size
-                if self._count > findings.LARGEST_NODES:
-                    self._too_many_nodes(line, column)
-                self._add(value, (line, column, marks))
+        anchored = self._anchors.get(event.anchor or "")
+        if anchored is None or isinstance(anchored, Frame):
+            note = findings.UNDEFINED if anchored is None else findings.CYCLE
+            self._report(note, line, column)
+            self._add(FAILED, (line, column, None))
+            return
+        value, marks, size = anchored
+        self._count += size
+        if self._count > findings.LARGEST_NODES:
+            self._too_many_nodes(line, column)
+        self._add(value, (line, column, marks))
 
     def _count_anchor(self, line: int, column: int) -> None:
         self._anchor_count += 1

@@ -153,22 +153,24 @@ class _Search:
         parts = absolute.split("/")
         fixed = next(index for index, part in enumerate(parts) if _MAGIC.search(part))
         top, pattern = "/".join(parts[:fixed]) or "/", parts[fixed:]
-        before = len(self.files), len(self.diagnostics)
         path = self._display(top)
         prefix = "" if path == "." else f"{path.rstrip('/')}/"
+        matched: set[str] = set()
 
         def wants(name: str) -> bool:
             found = name.split("/")
             for length in range(1, len(found) + 1):
                 if _matches(found[:length], pattern):
-                    self.roots.add(prefix + "/".join(found[:length]))
+                    matched.add(prefix + "/".join(found[:length]))
                     return True
             return False
 
+        before = len(self.diagnostics)
         resolved = self._resolve(top)
         if resolved is not None and Path(resolved).is_dir():
             self._add_folder(resolved, path, wants, lambda name: _leads_to(name, pattern))
-        if before == (len(self.files), len(self.diagnostics)):
+        self.roots |= matched
+        if not matched and len(self.diagnostics) == before:
             self._report(findings.NO_MATCH, self._display(absolute))
 
     def _display(self, absolute: str) -> str:

@@ -172,14 +172,15 @@ class _Stream:
 
     def _syntax_error(self, data: bytes, error: MarkedYAMLError) -> Diagnostic:
         mark = cast("yaml.Mark", error.problem_mark)
+        context_mark = error.context_mark
         character = data.decode("utf-8-sig")[mark.index : mark.index + 1]
         note = syntax.explain(error.context, error.problem, character)
+        if context_mark is None:
+            return findings.diagnostic(note, self._location(mark))
+        if note in (findings.DIRECTIVE, findings.TAG):
+            return findings.diagnostic(note, self._location(context_mark))
         opening = syntax.OPENINGS.get(error.context or "")
-        related = (
-            ((self._location(error.context_mark), opening),)
-            if opening and error.context_mark
-            else ()
-        )
+        related = ((self._location(context_mark), opening),) if opening else ()
         return findings.diagnostic(note, self._location(mark), related=related)
 
     def _documents(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -49,9 +50,9 @@ class Findings:
         """The findings within the limit, errors before warnings, still sorted by location."""
         if self.limit is None or len(self.diagnostics) <= self.limit:
             return self.diagnostics
-        order = sorted(self.diagnostics, key=lambda finding: finding.severity is Severity.WARNING)
-        kept = {id(finding) for finding in order[: self.limit]}
-        return tuple(finding for finding in self.diagnostics if id(finding) in kept)
+        numbered = enumerate(self.diagnostics)
+        order = sorted(numbered, key=lambda item: item[1].severity is Severity.WARNING)
+        return tuple(finding for _, finding in sorted(order[: self.limit], key=itemgetter(0)))
 
 
 def text(findings: Findings, style: Style) -> str:
@@ -93,7 +94,7 @@ def _block(found: Diagnostic, findings: Findings, style: Style) -> Iterator[str]
     if found.excerpt:
         yield f"{gutter} |"
         source, caret = _window(found.excerpt, len(gutter), style)
-        yield f"{gutter[:-1]}{found.location.line} | {source}".rstrip()
+        yield f" {found.location.line} | {source}".rstrip()
         yield f"{gutter} | {caret.replace('^', '')}{style.paint(caret.strip(), Tone.ALARM)}"
     for location, words in found.related:
         mark = style.paint(":::", Tone.QUIET)

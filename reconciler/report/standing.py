@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from reconciler.model import Hold, HoldKind, Outcome, Phase, Reason, Status, SuspendedBy
+from reconciler.model import (
+    AWAITING_CHECK_REASONS,
+    Hold,
+    HoldKind,
+    Outcome,
+    Phase,
+    Reason,
+    Status,
+    SuspendedBy,
+)
 from reconciler.report import layout, times
 from reconciler.report.style import Style, Tone
 
@@ -53,16 +62,6 @@ _PHASES = {
     (Phase.ARCHIVED, None): Standing.ARCHIVED,
 }
 _RANKS = {standing: rank for rank, standing in enumerate(Standing)}
-#: People made the connection wait for a check: what the last one said is no longer about it.
-_AWAITING_CHECK = frozenset(
-    {
-        Reason.APPLIED,
-        Reason.SPEC_CHANGED,
-        Reason.SECRET_CHANGED,
-        Reason.RESUMED_BY_MANIFEST,
-        Reason.RESUMED_BY_COMMAND,
-    }
-)
 _HELD = {
     HoldKind.SUSPEND: "suspended",
     HoldKind.ARCHIVE: "archived",
@@ -73,7 +72,7 @@ _HELD = {
 def standing_of(status: Status) -> Standing:
     """Returns how good `status` is."""
     standing = _PHASES[status.phase, status.suspended_by]
-    if standing not in (Standing.PENDING, Standing.ACTIVE) or status.reason in _AWAITING_CHECK:
+    if standing not in (Standing.PENDING, Standing.ACTIVE) or status.reason in AWAITING_CHECK_REASONS:
         return standing
     return standing if status.last_outcome in (None, Outcome.OK) else Standing.DOUBTFUL
 
@@ -125,7 +124,7 @@ def _finding(status: Status) -> str:
             awaited = "not checked yet" if status.checked_at is None else "to be checked again"
             return awaited if status.reason is Reason.APPLIED else f"{status.reason}: {awaited}"
         case Standing.ACTIVE:
-            return "" if status.reason in _AWAITING_CHECK | {Reason.OK} else explained
+            return "" if status.reason in AWAITING_CHECK_REASONS | {Reason.OK} else explained
         case Standing.SUSPENDED_BY_HEALTH:
             last = message or layout.one_line(status.last_error)
             return f"by health, {status.reason}: {last}" if last else f"by health, {status.reason}"

@@ -160,6 +160,7 @@ class SqliteTransactions:
             source = connection.connection.driver_connection
             assert isinstance(source, sqlite3.Connection)
             source.backup(copy)
+            copy.execute(f"PRAGMA application_id = {APPLICATION_ID}")  # memory has none
             # A copy is one file, which can be read from a medium that cannot be written.
             copy.execute("PRAGMA journal_mode = DELETE")
 

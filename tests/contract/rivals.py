@@ -192,16 +192,9 @@ def in_process(act: Callable[[Argument], Result], argument: Argument) -> Result:
 
 
 def as_stranger(act: Callable[[Path], Result], path: Path) -> Result:
-    """Runs `act(path)` as a user to whom permissions apply: as `nobody` when we are root.
-
-    The folders above `path` are opened to others as far as the test's own temporary folder.
-    """
-    if os.geteuid() != 0:
-        return in_process(partial(_run, act), path)
-    for folder in list(path.parents)[1:5]:
-        if folder != folder.parent and folder.stat().st_uid == 0 and folder != Path("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o011)
-    return in_process(partial(_run_as_nobody, act), path)
+    """Runs `act(path)` as a user whom permissions bind: as `nobody` when we are root."""
+    run = _run_as_nobody if os.geteuid() == 0 else _run
+    return in_process(partial(run, act), path)
 
 
 def _run(act: Callable[[Path], Result], path: Path) -> Result:

@@ -1,13 +1,15 @@
-"""What is special about a store in a SQLite file: the file itself, and what may be wrong with it."""
+"""What is special about a store in a SQLite file: the file, and what may be wrong with it."""
 
 from __future__ import annotations
 
-import os
+import shutil
 import sqlite3
 import stat
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -47,6 +49,14 @@ def read_all(path: Path, opening: Opening = Opening.READ) -> int:
     store = open_store(f"sqlite:///{path}", opening, now=NOW)
     try:
         return len(store.recorded())
+    finally:
+        store.close()
+
+
+def count_events(path: Path) -> int:
+    store = open_store(f"sqlite:///{path}", Opening.READ, now=NOW)
+    try:
+        return len(store.events(EventQuery()))
     finally:
         store.close()
 
@@ -173,11 +183,7 @@ def test_store_with_parts_missing_is_refused(path: Path, statement: str, message
     with closing(sqlite3.connect(path)) as file, file:
         file.execute(statement)
     with pytest.raises(StoreDamaged, match=message):
-        store = open_store(f"sqlite:///{path}", Opening.READ, now=NOW)
-        try:
-            store.events(EventQuery())
-        finally:
-            store.close()
+        count_events(path)
 
 
 def test_store_left_by_a_killed_process_is_read_whole(path: Path, tmp_path: Path) -> None:
@@ -189,9 +195,7 @@ def test_store_left_by_a_killed_process_is_read_whole(path: Path, tmp_path: Path
             path.with_name(path.name + suffix).read_bytes()
         )
     store.close()
-    left = open_store(f"sqlite:///{copy}", Opening.READ, now=NOW)
-    assert len(left.events(EventQuery())) == 1
-    left.close()
+    assert count_events(copy) == 1
 
 
 def test_folder_is_no_store(tmp_path: Path) -> None:
@@ -214,21 +218,30 @@ def test_url_that_is_no_path_is_refused(url: str) -> None:
 
 def test_name_with_characters_of_urls_is_a_name(tmp_path: Path) -> None:
     folder = tmp_path / "a b#c?d%20é"
-    open_store(f"sqlite:///{folder / 'x.db'}".replace("?", "%3F"), Opening.WRITE, now=NOW).close()
+    open_store(f"sqlite:///{quote(str(folder))}/x.db", Opening.WRITE, now=NOW).close()
     assert [entry.name for entry in tmp_path.iterdir()] == [folder.name]
 
 
-def test_folder_that_cannot_be_written_is_still_read(path: Path) -> None:
-    path.chmod(0o444)
-    path.parent.chmod(0o555)
-    before = sorted(entry.name for entry in path.parent.iterdir())
-    assert rivals.as_stranger(read_all, path) == 200
-    assert sorted(entry.name for entry in path.parent.iterdir()) == before
-    path.parent.chmod(0o700)
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Gives a folder that every user of the machine can enter; pytest's own are closed."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
 
 
-def test_folder_that_cannot_be_written_gets_no_store(tmp_path: Path) -> None:
-    folder = tmp_path / "closed"
+def test_folder_that_cannot_be_written_is_still_read(path: Path, open_folder: Path) -> None:
+    copy = Path(shutil.copy(path, open_folder))
+    copy.chmod(0o444)
+    open_folder.chmod(0o555)
+    assert rivals.as_stranger(read_all, copy) == 200
+    assert list(open_folder.iterdir()) == [copy]
+
+
+def test_folder_that_cannot_be_written_gets_no_store(open_folder: Path) -> None:
+    folder = open_folder / "closed"
     folder.mkdir(0o555)
     found = rivals.as_stranger(_message_of_making, folder / "state.db")
     assert found == f"the file {folder / 'state.db'} cannot be written: permission denied"
@@ -247,7 +260,6 @@ def test_full_disk_is_said_and_changes_nothing(path: Path) -> None:
     message = rivals.in_process(_message_of_a_full_disk, path)
     assert message == f"the disk of the state store {path} is full"
     assert read_all(path) == 200
-    assert os.listdir(path.parent) == os.listdir(path.parent)
 
 
 def _message_of_a_full_disk(path: Path) -> str:

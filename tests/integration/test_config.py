@@ -135,7 +135,7 @@ def test_other_state_urls_stay_as_they_are(folder: Path, url: str) -> None:
         pytest.param(
             "\nactor = 'eve'\n",
             "reconciler.toml:2: there is no setting `actor`",
-            "a similar setting exists: `stack.name`",
+            None,
             id="not for a file",
         ),
         pytest.param(
@@ -206,7 +206,7 @@ def test_misspelt_variable_is_refused(folder: Path) -> None:
     ("name", "value"),
     [
         ("RECONCILER_KEY", "too short"),
-        ("RECONCILER_LOCK_TIMEOUT", "30"),
+        ("RECONCILER_LOCK_TIMEOUT", "77"),
         ("RECONCILER_PRUNE_LIMIT", "-1"),
         ("RECONCILER_STACK", "Prod"),
     ],

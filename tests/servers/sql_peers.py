@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Self
 
 HOST = "127.0.0.1"
 #: A peer gives up on a client that says nothing for so long.
@@ -70,7 +71,7 @@ class Conversation:
         self._peer = peer
         self._client = client
 
-    def __enter__(self) -> Conversation:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -99,6 +100,14 @@ class Conversation:
         self._peer.is_waiting.set()
         while data := self._client.recv(4096):
             self._peer.received += data
+
+    def pause(self, seconds: float) -> None:
+        """Lets time pass; ends the script when the client leaves meanwhile."""
+        self._client.settimeout(seconds)
+        with suppress(TimeoutError):
+            if not self._client.recv(4096):
+                raise ConnectionError
+        self._client.settimeout(_PATIENCE_S)
 
     def postgresql_start(self) -> bytes:
         """Returns the client's first message, or the one after a request for TLS."""

@@ -123,7 +123,8 @@ def test_url_with_a_secret_in_it_is_not_shown(url: str) -> None:
 def test_secret_on_the_line_of_another_mistake_is_not_shown() -> None:
     text = (
         "{apiVersion: reconciler/v1, kind: SqlConnection, metadata: {name: a},"
-        " spec: {engine: mysql, host: 'u:CANARY@h', database: CANARY, port: 0, auth: {method: password, username: u,"
+        " spec: {engine: mysql, host: 'u:CANARY@h', database: CANARY, port: 0,"
+        " auth: {method: password, username: u,"
         " password: CANARY}, token: CANARY}}"
     )
     assert CANARY not in shown(text)

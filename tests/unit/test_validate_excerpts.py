@@ -23,7 +23,7 @@ block:
   mapping:
     deep: value
 flow: {a: one, b: {c: two, d: [3, 4.5]}, e: true}
-wide: {a: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, b: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, c: 1, d: dddddddddddddddddddd, e: []}
+wide: {a: aaaaaaaaaaaaaaaaaaaaaaaaaaaaa, b: ééééééééééééééééééééééééééééé, c: 1, d: [dddddd, 77777]}
 odd: {
   a: 1, b: 2,
                                                               c: 3 }
@@ -83,17 +83,14 @@ def drawn(path: Path, *, key: bool = False, masked: frozenset[Path] = frozenset(
             ("wide", "c"), False, "wide: {c: 1, …}\n          ^", id="only what leads there"
         ),
         pytest.param(
-            ("odd", "b"),
-            False,
-            "         b: 2\n            ^".replace("         b", "        b").replace(
-                "            ^", "           ^"
-            ),
-            id="entry of a flow mapping begun above",
+            ("odd", "b"), False, "        b: 2\n           ^", id="entry of a mapping begun above"
         ),
         pytest.param(
             ("odd", "c"), True, " " * 40 + "c: 3\n" + " " * 40 + "^", id="far to the right"
         ),
-        pytest.param(("alias", "a"), False, "anchor: {a: 1}\n            ^", id="through an alias"),
+        pytest.param(
+            ("alias", "a"), False, "            a: 1\n               ^", id="through an alias"
+        ),
         pytest.param(("k\n",), True, "k\\n: 1\n^^^", id="key with a line break"),
         pytest.param(("block", "nothing", "x"), True, "block:\n^^^^^", id="missing"),
         pytest.param(("nothing",), True, "none", id="missing at the top"),
@@ -106,7 +103,8 @@ def test_line_shows_where_the_finding_is(path: Path, key: bool, expected: str) -
 
 def test_values_are_written_as_yaml_would_need_them() -> None:
     assert drawn(("texts", "a")) == (
-        'texts: {a: no, b: "1.0", c: "\\u00e9", d: ***, e: null, f: "", g: 1.2.0, h: ***, i: "x, y"}\n'
+        'texts: {a: no, b: "1.0", c: "\\u00e9", d: ***, e: null, f: "", g: 1.2.0, h: ***, '
+        'i: "x, y"}\n'
         "           ^^"
     )
 
@@ -118,9 +116,7 @@ def test_masked_value_has_one_length() -> None:
 
 def test_masked_mapping_shows_no_keys() -> None:
     masked = frozenset({("flow", "b")})
-    assert drawn(("flow", "a"), masked=masked) == (
-        "flow: {a: one, b: ***, e: true}\n           ^^^"
-    )
+    assert drawn(("flow", "a"), masked=masked) == ("flow: {a: one, b: ***, e: true}\n          ^^^")
 
 
 def test_masked_mapping_is_opened_as_far_as_the_finding() -> None:

@@ -85,8 +85,10 @@ def test_a_database_that_may_not_be_used_is_a_missing_permission(
     found = check(mariadb_spec(mariadb, database="mysql"))
     assert (found.reason, found.message) == (
         Reason.PERMISSION_DENIED,
-        "the user lacks a permission"
-        " (1044: Access denied for user 'report'@'%' to database 'mysql')",
+        (
+            "the user lacks a permission"
+            " (1044: Access denied for user 'report'@'%' to database 'mysql')"
+        ),
     )
 
 
@@ -96,8 +98,10 @@ def test_without_a_user_name_the_operating_system_is_not_asked(
     found = check(mariadb_spec(mariadb, auth={"method": "none"}))
     assert (found.reason, found.message) == (
         Reason.AUTH_FAILED,
-        "the server wants a user name and a password, and the manifest gives none"
-        " (1045: Access denied for user ''@'127.0.0.1' (using password: NO))",
+        (
+            "the server wants a user name and a password, and the manifest gives none"
+            " (1045: Access denied for user ''@'127.0.0.1' (using password: NO))"
+        ),
     )
 
 
@@ -143,8 +147,10 @@ def test_a_query_that_writes_is_refused(mariadb: MariadbServer, check: Check) ->
     found = check(mariadb_spec(mariadb, health={"query": query}))
     assert (found.reason, found.message) == (
         Reason.QUERY_FAILED,
-        "the health query writes, and is run read-only"
-        " (1792: Cannot execute statement in a READ ONLY transaction)",
+        (
+            "the health query writes, and is run read-only"
+            " (1792: Cannot execute statement in a READ ONLY transaction)"
+        ),
     )
 
 
@@ -159,15 +165,17 @@ def test_a_table_that_may_not_be_read_is_a_missing_permission(
     found = check(mariadb_spec(mariadb, health={"query": "select * from hidden"}))
     assert (found.reason, found.message) == (
         Reason.PERMISSION_DENIED,
-        "the user lacks a permission"
-        " (1142: SELECT command denied to user 'report'@'127.0.0.1'"
-        " for table `orders`.`hidden`)",
+        (
+            "the user lacks a permission"
+            " (1142: SELECT command denied to user 'report'@'127.0.0.1'"
+            " for table `orders`.`hidden`)"
+        ),
     )
 
 
 def test_of_many_rows_only_the_first_are_read(mariadb: MariadbServer, check: Check) -> None:
     health = {"query": "select * from seq_1_to_2000000000"}
-    assert check(mariadb_spec(mariadb, health=health)).reason is Reason.OK
+    assert check(mariadb_spec(mariadb, "admin", health=health)).reason is Reason.OK
 
 
 @pytest.mark.parametrize("query", ["select id from item where false", "show tables", "values (1)"])

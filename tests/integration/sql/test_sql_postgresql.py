@@ -188,8 +188,10 @@ def test_a_query_that_writes_is_refused(plain_database: Database, check: Check) 
     found = check(plain_database.spec(health={"query": query}))
     assert (found.reason, found.message) == (
         Reason.QUERY_FAILED,
-        "the health query writes, and is run read-only"
-        " (25006: cannot execute SELECT in a read-only transaction)",
+        (
+            "the health query writes, and is run read-only"
+            " (25006: cannot execute SELECT in a read-only transaction)"
+        ),
     )
 
 
@@ -197,8 +199,10 @@ def test_a_query_is_one_statement(plain_database: Database, check: Check) -> Non
     found = check(plain_database.spec(health={"query": "select 1; select 2"}))
     assert (found.reason, found.message) == (
         Reason.QUERY_FAILED,
-        "the server refuses the health query"
-        " (42601: cannot insert multiple commands into a prepared statement)",
+        (
+            "the server refuses the health query"
+            " (42601: cannot insert multiple commands into a prepared statement)"
+        ),
     )
 
 
@@ -228,9 +232,7 @@ def test_a_show_is_ok(plain_database: Database, check: Check) -> None:
 
 
 #: Every variable that libpq itself says it reads; a service is asked for below.
-VARIABLES = sorted(
-    option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
-)
+VARIABLES = sorted(option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.manifests import loader
 from reconciler.manifests.findings import FORBIDDEN
 from reconciler.model import Document, Json, MarkNode
 
+#: Time is no criterion on a busy machine.
+_patient = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 _TEXT = st.text(max_size=12).filter(lambda text: not FORBIDDEN.search(text))
 _SCALARS = (
     st.none()
@@ -96,20 +96,18 @@ def _check(lines: list[str], value: Json, node: MarkNode) -> None:
         assert inner is None
 
 
+@_patient
 @given(_DATA, st.sampled_from([None, False, True]), st.booleans())
 def test_what_is_written_is_read_back_with_its_positions(
     data: dict[str, Json], flow: bool | None, unicode: bool
 ) -> None:
-    text = cast(
-        str,
-        yaml.dump(
-            _quote(data),
-            Dumper=_Dumper,
-            default_flow_style=flow,
-            allow_unicode=unicode,
-            sort_keys=False,
-            width=10_000,
-        ),
+    text = yaml.dump(
+        _quote(data),
+        Dumper=_Dumper,
+        default_flow_style=flow,
+        allow_unicode=unicode,
+        sort_keys=False,
+        width=10_000,
     )
     [document] = loader.load(text.encode(), "f.yaml")
     assert isinstance(document, Document)
@@ -117,6 +115,7 @@ def test_what_is_written_is_read_back_with_its_positions(
     _check(text.split("\n"), data, document.marks)
 
 
+@_patient
 @given(st.binary(max_size=60) | st.text(alphabet="a:-?[]{},&*!|>'\"%@#\\\n \t<0.é", max_size=40))
 def test_any_bytes_come_to_an_end_within_the_file(data: bytes | str) -> None:
     content = data.encode() if isinstance(data, str) else data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.manifests.scalars import NUMERIC_STARTS, WORDS, resolve
@@ -112,7 +112,7 @@ def _yaml_1_1(text: str) -> tuple[bool, Json]:
     """Returns whether PyYAML's safe loader can read the plain scalar, and what it makes of it."""
     loader = yaml.SafeLoader("")
     try:
-        tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+        tag = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # PyYAML's
         return True, loader.construct_object(yaml.ScalarNode(tag, text), deep=True)
     except (yaml.YAMLError, ValueError):
         return False, None
@@ -120,6 +120,7 @@ def _yaml_1_1(text: str) -> tuple[bool, Json]:
         loader.dispose()
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789+-._:eExobaTZ ~tfyn=<", min_size=1, max_size=12).map(str.strip))
 def test_whatever_yaml_1_1_reads_otherwise_is_said(text: str) -> None:
     value, note = resolve(text)
@@ -129,6 +130,7 @@ def test_whatever_yaml_1_1_reads_otherwise_is_said(text: str) -> None:
         assert (type(other), other) == (type(value), value)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=8))
 def test_first_character_and_word_tell_all_that_is_not_text(text: str) -> None:
     if text not in WORDS and text[0] not in NUMERIC_STARTS:

@@ -98,6 +98,12 @@ def test_caret_stands_under_wide_characters() -> None:
     assert text(found(wide)).splitlines()[3:5] == [" 9 |   名前: ***", "   |   ^^^^"]
 
 
+@pytest.mark.parametrize("line", [1, 12, 1234])
+def test_bars_stand_in_one_column_whatever_the_line(line: int) -> None:
+    shown = text(found(replace(UNKNOWN, location=at(line)))).splitlines()[2:5]
+    assert {row.index("|") for row in shown} == {len(str(line)) + 2}
+
+
 def test_long_line_moves_so_that_the_caret_is_seen() -> None:
     excerpt = Excerpt(text="x" * 60 + "databse: ***" + "y" * 60, column=61, length=7)
     assert text(found(replace(UNKNOWN, excerpt=excerpt)), Style(width=45)).splitlines()[3:5] == [

@@ -1,0 +1,39 @@
+"""The table of drivers: every engine has one, and a missing library is said with its remedy."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from reconciler.clients import sql
+from reconciler.errors import ConnectionFailed
+from reconciler.kinds import engines
+from reconciler.model import Reason
+
+
+def test_every_engine_has_a_driver() -> None:
+    assert {row.driver for row in engines.ROWS} == set(sql.DRIVERS)
+
+
+@pytest.mark.parametrize(
+    ("engine", "library", "hint"),
+    [
+        ("postgresql", "psycopg", 'install it: `pip install "reconciler[postgres]"`'),
+        ("mariadb", "pymysql", 'install it: `pip install "reconciler[mysql]"`'),
+        ("duckdb", "duckdb", 'install it: `pip install "reconciler[duckdb]"`'),
+    ],
+)
+def test_a_missing_library_is_said_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, engine: str, library: str, hint: str
+) -> None:
+    module = sql.DRIVERS[engines.ENGINES[engine].driver].partition(":")[0]
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ConnectionFailed) as caught:
+        sql.load(engine)
+    assert (caught.value.reason, caught.value.message, caught.value.hint) == (
+        Reason.DRIVER_MISSING,
+        f"the library for {engine} is not installed here",
+        hint,
+    )
