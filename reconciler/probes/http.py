@@ -157,6 +157,8 @@ def _close(
     last = reached[-1] if reached else None
     if last is not None and last.name is StageName.QUERY and verdict.stage is StageName.AUTH:
         return (*reached[:-1], replace(last, name=StageName.AUTH))
+    if last is not None and last.name is StageName.QUERY and verdict.stage is StageName.TLS:
+        return reached[:-1]  # TLS 1.3 refuses a client after its first request
     if last is None or last.name is not verdict.stage:
         return (*reached, Stage(name=verdict.stage, seconds=0.0))
     if method != "none" and verdict.reason in _AFTER_AUTHENTICATION:

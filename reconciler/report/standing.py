@@ -72,9 +72,9 @@ _HELD = {
 def standing_of(status: Status) -> Standing:
     """Returns how good `status` is."""
     standing = _PHASES[status.phase, status.suspended_by]
-    if standing not in (Standing.PENDING, Standing.ACTIVE) or status.reason in AWAITING_CHECK_REASONS:
+    if status.last_outcome in (None, Outcome.OK) or status.reason in AWAITING_CHECK_REASONS:
         return standing
-    return standing if status.last_outcome in (None, Outcome.OK) else Standing.DOUBTFUL
+    return Standing.DOUBTFUL if standing in (Standing.PENDING, Standing.ACTIVE) else standing
 
 
 def rank(status: Status) -> int:

@@ -40,6 +40,7 @@ from reconciler.stores import (
     new_file,
     rows,
     tables,
+    texts,
 )
 from reconciler.stores.batches import batches
 from reconciler.stores.rows import Value
@@ -142,7 +143,7 @@ class DatabaseStore:
         if query.types:
             statement = statement.where(event.type.in_(query.types))
         if query.since is not None:
-            statement = statement.where(event.at >= rows.moment_text(query.since))
+            statement = statement.where(event.at >= texts.moment_text(query.since))
         newest_first = statement.order_by(event.id.desc()).limit(query.limit)
         return self._read("events", rows.event, newest_first)[::-1]
 

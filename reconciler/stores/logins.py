@@ -18,8 +18,9 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from reconciler.model import Outcome, Phase, Reason
 from reconciler.stores import HealthWrite, LoginRequest, Verdict
 from reconciler.stores.batches import batches
-from reconciler.stores.rows import Columns, moment_text
+from reconciler.stores.rows import Columns
 from reconciler.stores.tables import connections, login_attempts
+from reconciler.stores.texts import moment_text
 
 _OPEN, _FAILED = "open", "failed"
 _PROBED = {Phase.PENDING.value, Phase.ACTIVE.value, Phase.FAILED.value}

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from reconciler.errors import MigrationRequired, StoreDamaged, StoreMissing
-from reconciler.stores import Meta, Opening, fingerprint_key, rows, tables
+from reconciler.stores import Meta, Opening, fingerprint_key, tables, texts
 from reconciler.stores.faults import RESTORE
 from reconciler.stores.transactions import LOCK_TIMEOUT_S, Transactions
 
@@ -102,7 +102,7 @@ def add_meta(connection: Connection, *, wrapping_key: str, now: datetime) -> Non
             lineage=lineage,
             fingerprint_key=fingerprint_key.seal(key, lineage=lineage, wrapping_key=wrapping_key),
             key_id=fingerprint_key.key_id(key),
-            created_at=rows.moment_text(now),
+            created_at=texts.moment_text(now),
         )
     )
 

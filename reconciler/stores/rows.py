@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from reconciler.errors import StoreDamaged
@@ -18,15 +16,9 @@ from reconciler.model import (
     Action,
     DeletionPolicy,
     Event,
-    Fingerprint,
-    GitFacts,
-    Hold,
-    HoldKind,
     Json,
     Observation,
     Outcome,
-    Phase,
-    Reason,
     Recorded,
     Ref,
     Revision,
@@ -35,9 +27,9 @@ from reconciler.model import (
     Stage,
     StageName,
     Status,
-    SuspendedBy,
     canonical,
 )
+from reconciler.stores import texts
 
 Value = TypeVar("Value")
 #: One row as read: the columns of its table in order.
@@ -49,28 +41,7 @@ REPAIR = "restore a backup with `reconciler state restore`, or mend the row by h
 
 #: How many leading columns of `connections` are never NULL.
 _REQUIRED = 25
-_PHASES = {phase.value: phase for phase in Phase}
-_REASONS = {reason.value: reason for reason in Reason}
 _POLICIES = {policy.value: policy for policy in DeletionPolicy}
-_SUSPENDERS = {None: None} | {by.value: by for by in SuspendedBy}
-_OUTCOMES = {None: None} | {outcome.value: outcome for outcome in Outcome}
-
-
-#: One apply stamps thousands of rows with one moment.
-_MOMENTS = 4096
-
-
-@lru_cache(_MOMENTS)
-def moment_text(moment: datetime) -> str:
-    """Returns an aware moment as RFC 3339 text in UTC, with microseconds: it sorts as time does."""
-    naive = moment.astimezone(UTC).replace(tzinfo=None)
-    return naive.isoformat(timespec="microseconds") + "Z"
-
-
-@lru_cache(_MOMENTS)
-def parse_moment(text: str) -> datetime:
-    """Returns the moment that `moment_text` wrote."""
-    return datetime.fromisoformat(text)
 
 
 def parsed(table: str, parse: Callable[[Row], Value], row: Row) -> Value:
@@ -113,16 +84,16 @@ def recorded_columns(row: Recorded) -> Columns:
         "consecutive_failures": status.consecutive_failures,
         "consecutive_successes": status.consecutive_successes,
         "last_error": status.last_error,
-        "since_at": moment_text(status.since_at),
-        "fingerprints": canonical([[f.pointer, f.key_id, f.value] for f in row.fingerprints]),
-        "created_at": moment_text(row.created_at),
-        "updated_at": moment_text(row.updated_at),
+        "since_at": texts.moment_text(status.since_at),
+        "fingerprints": texts.fingerprints_text(row.fingerprints),
+        "created_at": texts.moment_text(row.created_at),
+        "updated_at": texts.moment_text(row.updated_at),
         "suspended_by": status.suspended_by and status.suspended_by.value,
-        "checked_at": status.checked_at and moment_text(status.checked_at),
-        "succeeded_at": status.succeeded_at and moment_text(status.succeeded_at),
+        "checked_at": status.checked_at and texts.moment_text(status.checked_at),
+        "succeeded_at": status.succeeded_at and texts.moment_text(status.succeeded_at),
         "last_outcome": status.last_outcome and status.last_outcome.value,
         "latency_s": status.latency_s,
-        "hold": row.hold and _hold_text(row.hold),
+        "hold": row.hold and texts.hold_text(row.hold),
     }
 
 
@@ -154,23 +125,23 @@ def recorded(row: Row) -> Recorded:
         stack=stack,
         deletion_policy=_POLICIES[deletion_policy],
         status=Status(
-            phase=_PHASES[phase],
-            suspended_by=_SUSPENDERS[suspended_by],
-            reason=_REASONS[reason],
+            phase=texts.PHASES[phase],
+            suspended_by=texts.SUSPENDERS[suspended_by],
+            reason=texts.REASONS[reason],
             message=message,
             consecutive_failures=failures,
             consecutive_successes=successes,
             last_error=last_error,
-            since_at=parse_moment(since_at),
-            checked_at=checked_at and parse_moment(checked_at),
-            succeeded_at=succeeded_at and parse_moment(succeeded_at),
-            last_outcome=_OUTCOMES[last_outcome],
+            since_at=texts.parse_moment(since_at),
+            checked_at=checked_at and texts.parse_moment(checked_at),
+            succeeded_at=succeeded_at and texts.parse_moment(succeeded_at),
+            last_outcome=texts.OUTCOMES[last_outcome],
             latency_s=latency_s,
         ),
-        hold=hold and _hold(hold),
-        fingerprints=() if fingerprints == "[]" else _fingerprints(fingerprints),
-        created_at=parse_moment(created_at),
-        updated_at=parse_moment(updated_at),
+        hold=hold and texts.hold(hold),
+        fingerprints=texts.fingerprints(fingerprints),
+        created_at=texts.parse_moment(created_at),
+        updated_at=texts.parse_moment(updated_at),
     )
 
 
@@ -189,8 +160,8 @@ def revision_columns(revision: Revision) -> Columns:
         "run_id": revision.run_id,
         "source_path": revision.source.path,
         "source_line": revision.source.line,
-        "at": moment_text(revision.at),
-        "git": revision.git and _git_text(revision.git),
+        "at": texts.moment_text(revision.at),
+        "git": revision.git and texts.git_text(revision.git),
     }
 
 
@@ -212,15 +183,15 @@ def revision(row: Row) -> Revision:
         actor=actor,
         run_id=run_id,
         source=Source(path=path, line=line),
-        git=git and _git(git),
-        at=parse_moment(at),
+        git=git and texts.git(git),
+        at=texts.parse_moment(at),
     )
 
 
 def event_columns(event: Event) -> Columns:
     """Returns the columns of an event but its `id`, which the database gives."""
     return {
-        "at": moment_text(event.at),
+        "at": texts.moment_text(event.at),
         "uid": event.uid,
         "kind": event.ref.kind,
         "namespace": event.ref.namespace,
@@ -233,7 +204,7 @@ def event_columns(event: Event) -> Columns:
         "run_id": event.run_id,
         "source": event.source and event.source.value,
         "target": event.target and event.target.value,
-        "status": event.status and _status_text(event.status),
+        "status": event.status and texts.status_text(event.status),
     }
 
 
@@ -247,7 +218,7 @@ def event(row: Row) -> Event:
         raise ValueError("a required column is NULL")
     return Event(
         id=number,
-        at=parse_moment(at),
+        at=texts.parse_moment(at),
         uid=uid,
         ref=Ref(kind=kind, namespace=namespace, name=name),
         type=type_,
@@ -255,9 +226,9 @@ def event(row: Row) -> Event:
         message=message,
         actor=actor,
         run_id=run_id,
-        source=source and _PHASES[source],
-        target=target and _PHASES[target],
-        status=status and _status(status),
+        source=source and texts.PHASES[source],
+        target=target and texts.PHASES[target],
+        status=status and texts.status(status),
     )
 
 
@@ -272,7 +243,7 @@ def observation_columns(observation: Observation) -> Columns:
         "hint": observation.hint,
         "stages": canonical([[s.name.value, s.seconds, s.detail] for s in observation.stages]),
         "latency_s": observation.latency_s,
-        "observed_at": moment_text(observation.observed_at),
+        "observed_at": texts.moment_text(observation.observed_at),
     }
 
 
@@ -286,7 +257,7 @@ def observation(row: Row) -> Observation:
         uid=uid,
         generation=generation,
         outcome=Outcome(outcome),
-        reason=_REASONS[reason],
+        reason=texts.REASONS[reason],
         message=message,
         hint=hint,
         stages=tuple(
@@ -294,7 +265,7 @@ def observation(row: Row) -> Observation:
             for name, seconds, detail in json.loads(stages)
         ),
         latency_s=latency_s,
-        observed_at=parse_moment(observed_at),
+        observed_at=texts.parse_moment(observed_at),
     )
 
 
@@ -302,13 +273,13 @@ def run_columns(run: Run) -> Columns:
     """Returns the columns of a run but its `number`, which the database gives."""
     return {
         "id": run.id,
-        "at": moment_text(run.at),
+        "at": texts.moment_text(run.at),
         "command": run.command,
         "actor": run.actor,
         "stack": run.stack,
         "plan_digest": run.plan_digest,
         "counts": canonical(dict(run.counts)),
-        "git": run.git and _git_text(run.git),
+        "git": run.git and texts.git_text(run.git),
     }
 
 
@@ -319,12 +290,12 @@ def run(row: Row) -> Run:
         raise ValueError("a required column is NULL")
     return Run(
         id=id_,
-        at=parse_moment(at),
+        at=texts.parse_moment(at),
         command=command,
         actor=actor,
         stack=stack,
         plan_digest=plan_digest,
-        git=git and _git(git),
+        git=git and texts.git(git),
         counts=json.loads(counts),
     )
 
@@ -332,66 +303,3 @@ def run(row: Row) -> Run:
 def _require_integers(*values: Json) -> None:
     if {type(value) for value in values} != {int}:
         raise TypeError("a counter is not an integer")
-
-
-def _git_text(git: GitFacts) -> str:
-    return canonical([git.commit, git.author, git.dirty])
-
-
-def _git(text: str) -> GitFacts:
-    commit, author, dirty = json.loads(text)
-    return GitFacts(commit=commit, author=author, dirty=dirty)
-
-
-def _hold_text(hold: Hold) -> str:
-    return canonical([hold.kind.value, hold.actor, hold.reason, moment_text(hold.at), hold.digest])
-
-
-def _hold(text: str) -> Hold:
-    kind, actor, reason, at, digest = json.loads(text)
-    return Hold(kind=HoldKind(kind), actor=actor, reason=reason, at=parse_moment(at), digest=digest)
-
-
-def _fingerprints(text: str) -> tuple[Fingerprint, ...]:
-    return tuple(
-        Fingerprint(pointer=pointer, key_id=key_id, value=value)
-        for pointer, key_id, value in json.loads(text)
-    )
-
-
-def _status_text(status: Status) -> str:
-    return canonical(
-        {
-            "phase": status.phase,
-            "suspendedBy": status.suspended_by,
-            "reason": status.reason,
-            "message": status.message,
-            "consecutiveFailures": status.consecutive_failures,
-            "consecutiveSuccesses": status.consecutive_successes,
-            "lastError": status.last_error,
-            "sinceAt": moment_text(status.since_at),
-            "checkedAt": status.checked_at and moment_text(status.checked_at),
-            "succeededAt": status.succeeded_at and moment_text(status.succeeded_at),
-            "lastOutcome": status.last_outcome,
-            "latencySeconds": status.latency_s,
-        }
-    )
-
-
-def _status(text: str) -> Status:
-    data = json.loads(text)
-    checked_at, succeeded_at = data["checkedAt"], data["succeededAt"]
-    return Status(
-        phase=_PHASES[data["phase"]],
-        suspended_by=_SUSPENDERS[data["suspendedBy"]],
-        reason=_REASONS[data["reason"]],
-        message=data["message"],
-        consecutive_failures=data["consecutiveFailures"],
-        consecutive_successes=data["consecutiveSuccesses"],
-        last_error=data["lastError"],
-        since_at=parse_moment(data["sinceAt"]),
-        checked_at=checked_at and parse_moment(checked_at),
-        succeeded_at=succeeded_at and parse_moment(succeeded_at),
-        last_outcome=_OUTCOMES[data["lastOutcome"]],
-        latency_s=data["latencySeconds"],
-    )

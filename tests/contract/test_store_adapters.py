@@ -16,7 +16,7 @@ from reconciler.errors import (
     StoreError,
     StoreUnavailable,
 )
-from reconciler.stores import faults, fingerprint_key, rows
+from reconciler.stores import faults, fingerprint_key, rows, texts
 from tests.factories import later, make_recorded
 
 KEY = bytes(range(32))
@@ -121,9 +121,9 @@ def test_every_fault_is_a_sentence_with_a_thing_to_do() -> None:
 
 
 def test_moment_is_text_of_fixed_width_in_utc() -> None:
-    assert rows.moment_text(later(0)) == "2026-03-01T12:00:00.000000Z"
-    assert rows.moment_text(later(0.000001)) == "2026-03-01T12:00:00.000001Z"
-    assert rows.parse_moment(rows.moment_text(later(0.25))) == later(0.25)
+    assert texts.moment_text(later(0)) == "2026-03-01T12:00:00.000000Z"
+    assert texts.moment_text(later(0.000001)) == "2026-03-01T12:00:00.000001Z"
+    assert texts.parse_moment(texts.moment_text(later(0.25))) == later(0.25)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pytest
+
 from reconciler.model import JsonObject
 from tests.e2e.command import Ended, Run
 from tests.servers import http_routes
@@ -28,8 +30,10 @@ from tests.servers.http import Client, Route, Server
 OK, DOWN, BUSY = (http_routes.answer(status) for status in (200, 500, 429))
 UNAUTHORIZED = http_routes.answer(401)
 MANIFESTS = "manifests/all.yaml"
-#: A request that does not arrive in this time never will.
-ARRIVAL_S = 60.0
+#: A process that takes longer hangs.
+PATIENCE_S = 60.0
+#: So often is looked whether a process that shall send something has ended instead.
+LOOK_S = 0.1
 #: Every row of every table, by table.
 Contents: TypeAlias = Mapping[str, Sequence[tuple[Any, ...]]]
 
@@ -176,7 +180,7 @@ class Gate:
         loop = None
         try:
             for _ in range(arrivals):
-                loop = self._arrived.get(timeout=ARRIVAL_S)
+                loop = self._next_arrival(process)
             yield
         except BaseException:
             process.kill()
@@ -184,4 +188,13 @@ class Gate:
         finally:
             if loop is not None:
                 loop.call_soon_threadsafe(self._open.set)
-            process.communicate(timeout=ARRIVAL_S)
+            process.communicate(timeout=PATIENCE_S)
+
+    def _next_arrival(self, process: subprocess.Popen[bytes]) -> asyncio.AbstractEventLoop:
+        for _ in range(int(PATIENCE_S / LOOK_S)):
+            try:
+                return self._arrived.get(timeout=LOOK_S)
+            except queue.Empty:
+                if process.poll() is not None:
+                    break
+        pytest.fail("the process did not ask the endpoint")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -77,7 +78,7 @@ def perform(copy: Run) -> Ended:
     return copy.program(sys.executable, "-m", "demo")
 
 
-def files_outside_the_project(run: Run) -> set[str]:
+def files_beside_the_state(run: Run) -> set[str]:
     home = run.folder.parent
     every = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
     return {path for path in every if "/.state/" not in path and "__pycache__" not in path}
@@ -91,7 +92,7 @@ def served_port(copy: Run, manifest: str) -> int:
 
 
 def test_the_show_reaches_every_phase_and_ends_well(copy: Run) -> None:
-    before = files_outside_the_project(copy)
+    before = files_beside_the_state(copy)
 
     ended = perform(copy)
 
@@ -125,7 +126,7 @@ def test_the_show_reaches_every_phase_and_ends_well(copy: Run) -> None:
     )
     assert "applied: nothing, the state is as the manifests say" in ended.stdout
     assert "\x1b" not in ended.stdout
-    assert files_outside_the_project(copy) == before
+    assert files_beside_the_state(copy) == before
 
 
 def test_a_taken_port_is_replaced_in_the_copy_of_the_manifest(copy: Run) -> None:
@@ -152,10 +153,10 @@ def test_an_unexpected_exit_code_ends_the_show_with_a_message(copy: Run) -> None
 
     ended = perform(copy)
 
-    assert (ended.code, ended.stderr) == (
-        1,
-        "error: the show did not go as its script says: `reconciler validate manifests/` ended "
-        "with 3, expected 0\n",
+    assert ended.code == 1
+    assert ended.stderr == (
+        "error: the show did not go as its script says: "
+        "`reconciler validate manifests/` ended with 3, expected 0\n"
     )
 
 
@@ -196,7 +197,7 @@ def test_a_signal_stops_the_show_and_its_servers(copy: Run, number: int, code: i
         show.until("$ reconciler plan")
         port = served_port(copy, "crm.yaml")
 
-        show.process.send_signal(number)
+        os.killpg(show.process.pid, number)
 
         assert show.process.wait() == code
         with closing(socket.socket()) as client:

@@ -44,7 +44,9 @@ def variable(name: str) -> str:
     return f"TOKEN_{name.upper()}"
 
 
-def manifest(name: str, url: str, *, metadata: JsonObject | None = None, **spec: object) -> JsonObject:
+def manifest(
+    name: str, url: str, *, metadata: JsonObject | None = None, **spec: object
+) -> JsonObject:
     """Returns the manifest of the connection `name` of the prepared project, with changes."""
     limits = {"suspendAfter": 1 if name == "stopped" else 5}
     state = "suspended" if name == "parked" else "active"

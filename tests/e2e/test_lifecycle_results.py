@@ -197,9 +197,7 @@ def test_used_up_login_budget_suspends_without_asking(server: Server, tmp_path: 
     )
     answer(server, {"new": BUSY, "active": OK, "failed": DOWN, "rejected": UNAUTHORIZED})
     names = ("new", "active", "failed")
-    project.declare(
-        *(api(name, server.url, auth=bearer("TOKEN")) for name in (*names, "rejected"))
-    )
+    project.declare(*(api(name, server.url, auth=bearer("TOKEN")) for name in (*names, "rejected")))
     assert project("apply", *(f"--select={name}" for name in names)).code == 11
     assert project("apply").code == 11
     server.requests.clear()

@@ -219,11 +219,11 @@ def test_public_material_is_whole_and_may_be_readable(tmp_path: Path) -> None:
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     write(tmp_path / "a" / "b" / "token", b"secret")
     source = file_source(tmp_path)
-    before = len(os.listdir("/dev/fd"))
+    before = len(list(Path("/dev/fd").iterdir()))
     source.read("a/b/token", public=False)
     refusal(lambda: source.read("a/b", public=False))
     refusal(lambda: source.read("a/c", public=False))
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(list(Path("/dev/fd").iterdir())) == before
 
 
 def test_a_resolved_secret_is_known_to_the_redactor_in_every_form(tmp_path: Path) -> None:

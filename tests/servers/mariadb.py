@@ -130,6 +130,10 @@ def _account() -> str | None:
     return "mysql" if "mysql" in names else "nobody"
 
 
+def _group(account: str | None) -> int | None:
+    return pwd.getpwnam(account).pw_gid if account else None
+
+
 def _write_files(folder: Path) -> str:
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", HOST)
@@ -163,7 +167,7 @@ def _write_files(folder: Path) -> str:
 def _give(folder: Path, account: str | None) -> None:
     if account is not None:
         for path in (folder, *folder.iterdir()):
-            shutil.chown(path, account)
+            shutil.chown(path, account, _group(account))
 
 
 def _bootstrap(server: str, folder: Path, account: str | None) -> None:
@@ -179,6 +183,8 @@ def _bootstrap(server: str, folder: Path, account: str | None) -> None:
         cwd=folder,
         env={"PATH": os.defpath},
         user=account,
+        group=_group(account),
+        extra_groups=[] if account else None,
     )
 
 
@@ -219,6 +225,8 @@ def _start(server: str, folder: Path, port: int, account: str | None) -> subproc
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         user=account,
+        group=_group(account),
+        extra_groups=[] if account else None,
     )
 
 

@@ -1,0 +1,48 @@
+"""README says what the program does: its tables are compared with the program's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli import exit_codes
+from reconciler.cli.table import ROWS
+from reconciler.kinds import engines
+from tests import checking
+
+README = Path("README.md").read_text(encoding="utf-8")
+
+
+def rows(heading: str) -> list[tuple[str, ...]]:
+    """Returns the cells of the first table after `heading`, without its head."""
+    lines = README[README.index(heading) :].splitlines()
+    table = lines[next(i for i, line in enumerate(lines) if line.startswith("| ---")) + 1 :]
+    end = next((i for i, line in enumerate(table) if not line.startswith("|")), len(table))
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table[:end]]
+
+
+def test_exit_codes_are_those_of_the_program() -> None:
+    said = {int(code): meaning for code, meaning in rows("## Exit codes")}
+    assert said == exit_codes.MEANINGS
+
+
+def test_order_of_exit_codes_is_that_of_the_program() -> None:
+    order = ", ".join(str(code) for code in exit_codes.MEANINGS)
+    assert f"the first of {order}." in README
+
+
+def test_engines_are_those_of_the_table() -> None:
+    said = {cells[0].strip("`") for cells in rows("| engine |")}
+    assert said == set(engines.ENGINES)
+
+
+def test_manifests_in_it_are_valid() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert checking.concise(checking.check(block).diagnostics) == ""
+
+
+@pytest.mark.parametrize("command", [name for name, row in ROWS.items() if row.section])
+def test_command_occurs(command: str) -> None:
+    assert re.search(rf"[`\s]{command}\b", README)
