@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # the tests decide by this whether a server that cannot be started is an error
 export CI
 
-.PHONY: run test check format bench soak schemas demo-data clean help
+.PHONY: run test coverage check format bench soak schemas demo-data clean help
 
 help: ## show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -17,6 +17,9 @@ run: $(READY) ## set up and run the main job on sample connections served on loo
 
 test: $(READY) servers ## set up and pass every test
 	$(BIN)/pytest -n auto
+
+coverage: $(READY) ## test the pure modules: every branch of them
+	$(BIN)/pytest -q -n auto tests/unit tests/property --cov --cov-config=tests/pure.coveragerc
 
 check: $(READY) ## formatting, lint, types, floors, generated files
 	$(BIN)/ruff format --check .

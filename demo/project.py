@@ -62,7 +62,7 @@ class Secrets:
                 status=HTTPStatus.SERVICE_UNAVAILABLE,
                 body={"error": "this sample fails on purpose"},
             ),
-            servers.Sample(name="slow", port=8464, path="/report", delay_s=1.2),
+            servers.Sample(name="slow", port=8464, path="/report", delay_s=0.8),
             servers.Sample(
                 name="inventory",
                 port=8465,
@@ -106,8 +106,7 @@ def alone() -> Iterator[None]:
 
 def make(secrets: Secrets, apis: Iterable[servers.SampleServer]) -> None:
     """Makes the folder anew: manifests that name the ports of `apis`, databases, the key file."""
-    if FOLDER.exists():
-        shutil.rmtree(FOLDER)
+    _remove()
     data, keys = FOLDER / "demo" / "data", FOLDER / "demo" / "secrets"
     for folder in (FOLDER / "manifests", data, keys):
         folder.mkdir(parents=True)
@@ -122,6 +121,15 @@ def make(secrets: Secrets, apis: Iterable[servers.SampleServer]) -> None:
     key = keys / "inventory-key"
     key.touch(mode=0o600)
     key.write_text(secrets.inventory_key + "\n")
+
+
+def _remove() -> None:
+    try:
+        shutil.rmtree(FOLDER)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        raise OSError(f"{FOLDER} was made by another user; remove it as that user") from None
 
 
 def _with_ports(manifest: str, ports: Mapping[int, int]) -> str:

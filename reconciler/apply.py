@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler import status
-from reconciler.errors import Refused
+from reconciler.errors import NotOwner, ProtectedRow, PruneRefused, Refused
 from reconciler.model import (
     Action,
     Change,
@@ -23,6 +23,7 @@ from reconciler.model import (
     Event,
     Fingerprint,
     GitFacts,
+    Guard,
     Hold,
     HoldKind,
     Plan,
@@ -50,6 +51,12 @@ EVENT_TYPES = {
     Action.RESUME: "resumed",
     Action.ARCHIVE: "archived",
     Action.DELETE: "deleted",
+}
+
+REFUSALS: Mapping[Guard, type[Refused]] = {
+    Guard.PRUNE_LIMIT: PruneRefused,
+    Guard.PROTECTION: ProtectedRow,
+    Guard.OWNERSHIP: NotOwner,
 }
 
 
@@ -113,7 +120,9 @@ def refuse_blocked(plan: Plan) -> None:
     if blocked:
         first, *others = blocked
         more = f", and {len(others)} more" if others else ""
-        raise Refused(f"`{first.ref}` is blocked{more}: {first.blocked_by}", "nothing was applied")
+        assert first.guard is not None
+        message = f"`{first.ref}` is blocked{more}: {first.blocked_by}"
+        raise REFUSALS[first.guard](message, "nothing was applied")
 
 
 def prepare(plan: Plan, facts: RunFacts, secrets: SecretFacts) -> tuple[Write, ChangeSet]:

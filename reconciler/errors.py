@@ -19,7 +19,6 @@
         ProtectedRow             `deletionPolicy: protect`
         NotOwner                 another stack owns the row
         Held                     the manifest or a hold forbids the command
-        DestinationDenied        the address is never contacted
       ConnectionFailed      11   one connection could not be opened or used
 
 A wrong file is not an exception but a `Diagnostic`, and a failed probe is an `Observation`: only
@@ -165,12 +164,6 @@ class Held(Refused):
     """The manifest, or a hold placed by a command, forbids this."""
 
     code = "Held"
-
-
-class DestinationDenied(Refused):
-    """The destination is an address that is never contacted."""
-
-    code = "DestinationDenied"
 
 
 class ConnectionFailed(ReconcilerError):

@@ -548,6 +548,14 @@ class FieldOp(StrEnum):
     REPLACE = "replace"
 
 
+class Guard(StrEnum):
+    """What can stand in the way of a change."""
+
+    PRUNE_LIMIT = "prune limit"
+    PROTECTION = "protection"
+    OWNERSHIP = "ownership"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldChange:
     """One field that differs; `old` and `new` are JSON, None where absent."""
@@ -574,8 +582,10 @@ class Change:
     previous: Ref | None = None
     #: a kept credential goes to another destination: "old -> new", or empty
     rebind: str = ""
-    #: why apply will not do it, or empty; `blocked_exit` names the guard's exception
+    #: why apply will not do it, or empty
     blocked_by: str = ""
+    #: which guard says so; None where nothing is blocked
+    guard: Guard | None = None
     #: a command's standing order that shapes this change
     hold: Hold | None = None
     #: the standing order that this change places, for a rollback

@@ -22,6 +22,8 @@ from reconciler.model import (
     Diagnostic,
     FieldChange,
     Fingerprint,
+    Guard,
+    Hold,
     HoldKind,
     Json,
     JsonObject,
@@ -141,10 +143,10 @@ def _change(
     )
     if row.stack != options.stack:
         return _adoption(change, resource, row, options)
-    if _is_held(row, resource):
-        return replace(change, reason=f"{_held(row)}; the manifest is unchanged since")
+    if row.hold and _is_in_force(row.hold, resource):
+        return replace(change, reason=f"{_held(row.hold)}; the manifest is unchanged since")
     if row.digest == resource.digest and row.ref == resource.ref and not _moved(resource, row):
-        return replace(change, reason=_held(row) if row.hold else "")
+        return replace(change, reason=_held(row.hold) if row.hold else "")
     return _difference(change, resource, row)
 
 
@@ -160,8 +162,8 @@ def _creation(resource: Resource, rows: matching.Rows) -> Change:
         reason = "`state: archived`, and there is no live connection to archive"
         return replace(change, action=Action.NOOP, reason=reason)
     held = rows.held.get(resource.ref.key)
-    if held is not None and _is_held(held, resource):
-        reason = f"{_held(held)}; change the manifest or delete it"
+    if held and held.hold and _is_in_force(held.hold, resource):
+        reason = f"{_held(held.hold)}; change the manifest or delete it"
         return replace(change, action=Action.NOOP, reason=reason, hold=held.hold)
     change = replace(change, recorded=held)
     other = next(
@@ -188,6 +190,7 @@ def _adoption(change: Change, resource: Resource, row: Recorded, options: PlanOp
         adopted,
         reason=f"owned by stack `{row.stack}`",
         blocked_by=f"stack `{row.stack}` owns it; `--adopt` takes it over",
+        guard=Guard.OWNERSHIP,
     )
 
 
@@ -208,6 +211,7 @@ def _difference(change: Change, resource: Resource, row: Recorded) -> Change:
         previous=row.ref if is_renamed else None,
         rebind=_rebind(row, resource, differing),
         blocked_by=_PROTECTED if blocked else "",
+        guard=Guard.PROTECTION if blocked else None,
     )
 
 
@@ -229,23 +233,19 @@ def _action(differing: tuple[FieldChange, ...], *, is_renamed: bool) -> tuple[Ac
             return Action.UPDATE, "the manifest changed"
 
 
-def _is_held(row: Recorded, resource: Resource) -> bool:
-    """Whether a command's order still stands above the manifest."""
-    if row.hold is None or row.hold.kind is HoldKind.SUSPEND:
-        return False
-    return row.hold.digest == resource.digest
+def _is_in_force(hold: Hold, resource: Resource) -> bool:
+    """Whether a command's order still stands above the manifest; `suspend` never hides it."""
+    return hold.kind is not HoldKind.SUSPEND and hold.digest == resource.digest
 
 
-def _held(row: Recorded) -> str:
-    if row.hold is None:
-        return ""
+def _held(hold: Hold) -> str:
     done = {
         HoldKind.SUSPEND: "suspended",
         HoldKind.ARCHIVE: "archived",
         HoldKind.ROLLBACK: "rolled back",
-    }[row.hold.kind]
-    why = f" ({row.hold.reason})" if row.hold.reason else ""
-    return f"{done} by {row.hold.actor}{why}"
+    }[hold.kind]
+    why = f" ({hold.reason})" if hold.reason else ""
+    return f"{done} by {hold.actor}{why}"
 
 
 def _moved(resource: Resource, row: Recorded) -> bool:
@@ -317,7 +317,9 @@ def _orphan(row: Recorded, *, prune: bool, too_many: str, is_other_kind: bool) -
             "`deletionPolicy: protect` keeps it" if is_protected else f"`--prune` would {action} it"
         )
         return replace(change, action=Action.NOOP, reason=f"orphan: {why}; {would}")
-    return replace(change, blocked_by=_PROTECTED if is_protected else too_many)
+    if is_protected:
+        return replace(change, blocked_by=_PROTECTED, guard=Guard.PROTECTION)
+    return replace(change, blocked_by=too_many, guard=Guard.PRUNE_LIMIT if too_many else None)
 
 
 def is_under_any(path: str, roots: Sequence[str]) -> bool:

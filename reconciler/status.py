@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, StrEnum
+from typing import assert_never
 
 from reconciler.model import (
     JsonObject,
@@ -271,6 +272,8 @@ def classify(status: Status, outcome: Outcome, thresholds: Thresholds) -> Signal
             if failures >= thresholds.suspend:
                 return Signal.FAILED_LIMIT
             return Signal.FAILED_REACHED if failures >= thresholds.failure else Signal.FAILED_BELOW
+        case _:
+            assert_never(outcome)
 
 
 def state_of(status: Status) -> State:
@@ -310,6 +313,8 @@ def _counted(status: Status, count: Count, message: str) -> Status:
                 consecutive_successes=0,
                 last_error=message,
             )
+        case _:
+            assert_never(count)
 
 
 def _reason(signal: Signal, observation: Observation) -> Reason:

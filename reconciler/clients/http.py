@@ -43,8 +43,6 @@ _TIMEOUTS = {
     StageName.TLS: (Reason.CONNECT_TIMEOUT, "the server does not finish the TLS handshake in time"),
     StageName.QUERY: (Reason.READ_TIMEOUT, "the server does not finish its answer in time"),
 }
-#: For reading when a certificate expired; the probe's own deadline stands above it.
-_DATING_S = 1.0
 _TIMEOUT_HINT = "allow more time if that is normal there: `timeout` and `health.timeout`"
 
 
@@ -69,7 +67,9 @@ async def send(
             address, connection = await _connect(origin, connect_by, stages)
             with closing(connection):
                 if origin.scheme == "https":
-                    await _secure(connection, address, origin, route, stages)
+                    await _secure(
+                        connection, address, origin, route, connect_by=connect_by, stages=stages
+                    )
                 timer.reschedule(route.deadline)
                 with stages.stage(StageName.QUERY):
                     await connection.send(payload)
@@ -97,6 +97,8 @@ async def _secure(
     address: str,
     origin: http_request.Origin,
     route: Route,
+    *,
+    connect_by: float,
     stages: Stages,
 ) -> None:
     with stages.stage(StageName.TLS) as stage:
@@ -105,7 +107,7 @@ async def _secure(
             session = await connection.secure(tls.context(route.tls_mode, route.ca), name)
         except ConnectionFailed as failure:
             if failure.reason is Reason.CERTIFICATE_EXPIRED:
-                raise await _dated(failure, address, origin, route) from None
+                raise await _dated(failure, address, origin, route, connect_by) from None
             raise
         stage.detail = session.describe()
 
@@ -124,15 +126,20 @@ async def _receive(
 
 
 async def _dated(
-    failure: ConnectionFailed, address: str, origin: http_request.Origin, route: Route
+    failure: ConnectionFailed,
+    address: str,
+    origin: http_request.Origin,
+    route: Route,
+    connect_by: float,
 ) -> ConnectionFailed:
     """Returns `failure` with the last day of the server's certificate, where it can be read.
 
     OpenSSL gives no certificate after a failed handshake, so a second one is made that checks
-    everything but the time. Nothing is sent over it.
+    everything but the time. Nothing is sent over it, and it may take half of the time that is left.
     """
     context = tls.context(route.tls_mode, route.ca, ignore_expiry=True)
-    deadline = asyncio.get_running_loop().time() + _DATING_S
+    now = asyncio.get_running_loop().time()
+    deadline = now + (connect_by - now) / 2
     try:
         async with asyncio.timeout_at(deadline):
             connected, _ = await tcp.connect((address,), origin.port, deadline=deadline)

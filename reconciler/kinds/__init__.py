@@ -65,10 +65,10 @@ def kind(name: str) -> Kind:
 @cache
 def schema(name: str) -> Json:
     """Returns the shipped JSON Schema of the whole manifest of kind `name`."""
-    shipped = files("reconciler").joinpath("schemas", "v1", f"{name}.json")
-    if not shipped.is_file():  # a checkout keeps them beside the package, the wheel inside it
-        shipped = files("reconciler").joinpath("..", "schemas", "v1", f"{name}.json")
-    return json.loads(shipped.read_text(encoding="utf-8"))
+    # the wheel has the schemas inside the package, a checkout beside it
+    places = (files("reconciler").joinpath(*up, "schemas", "v1") for up in ((), ("..",)))
+    shipped = next(place for place in places if place.is_dir())
+    return json.loads(shipped.joinpath(f"{name}.json").read_text(encoding="utf-8"))
 
 
 @cache

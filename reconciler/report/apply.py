@@ -26,6 +26,7 @@ def text(view: ApplyView, style: Style) -> str:
     results = [_result(result, width, style) for result in view.changes.results]
     results += [plan_screen.secret_line(change, style) for change in view.secrets]
     lines += ["", *results] if results else []
+    lines += plan_screen.left_alone(view.plan, view.now, style)
     if view.health is not None and view.health.rows:
         lines += ["", *_checks(view.health, style)]
     return "\n".join([*lines, "", *_ending(view, style)]) + "\n"

@@ -105,6 +105,7 @@ def _(view: ApplyView) -> JsonObject:
         "stack": view.plan.options.stack,
         "git": records.of_git(view.git),
         "results": [records.of_result(result) for result in view.changes.results],
+        "notices": [records.of_change(notice) for notice in view.plan.notices],
         "secretChanges": [records.of_secret(change) for change in view.secrets],
         "health": content(view.health) if view.health is not None else None,
         "nextCommand": view.next_command,

@@ -27,8 +27,7 @@ def text(view: PlanView, style: Style) -> str:
         lines += ["", *_change(change, secrets.get(change.uid), view, style)]
     if lonely:
         lines += ["", "Secrets that changed", *(secret_line(change, style) for change in lonely)]
-    if plan.notices:
-        lines += ["", "Left alone", *(_notice(notice, view, style) for notice in plan.notices)]
+    lines += left_alone(plan, view.now, style)
     if plan.warnings:
         found = diagnostics.Findings(diagnostics=plan.warnings, files=0)
         lines += ["", diagnostics.text(found, style).rstrip()]
@@ -80,6 +79,13 @@ def secret_line(change: SecretChange, style: Style) -> str:
     return "  " + style.paint(f"~ {change.ref}  {pointers}  secret changed", Tone.WARNING)
 
 
+def left_alone(plan: Plan, now: datetime, style: Style) -> list[str]:
+    """Returns the block of what has nothing to do but something to say, empty without any."""
+    if not plan.notices:
+        return []
+    return ["", "Left alone", *(_notice(notice, now, style) for notice in plan.notices)]
+
+
 def _change(change: Change, secret: SecretChange | None, view: PlanView, style: Style) -> list[str]:
     mark = words.ACTIONS[change.action]
     action = f"{style.glyph(mark.glyph)} {change.action:<{words.ACTION_CELLS}}"
@@ -109,9 +115,9 @@ def notice_reason(notice: Change, now: datetime) -> str:
     return layout.one_line(notice.reason)
 
 
-def _notice(notice: Change, view: PlanView, style: Style) -> str:
+def _notice(notice: Change, now: datetime, style: Style) -> str:
     mark = words.ACTIONS[Action.NOOP]
-    told = notice_reason(notice, view.now)
+    told = notice_reason(notice, now)
     return f"  {style.paint(style.glyph(mark.glyph), mark.tone)} {notice.ref}  {told}"
 
 

@@ -121,7 +121,11 @@ POSTGRESQL: Mapping[str, Fault] = {
     ),
     "42P01": _TABLES,
     "42703": _TABLES,
-    "3F000": _TABLES,
+    "3F000": Fault(
+        StoreUnavailable,
+        "the schema of the state store {place} does not exist or may not be used",
+        "create it, or grant the login USAGE and CREATE on it",
+    ),
     "42501": _FORBIDDEN,
     "25006": _READ_ONLY,
     "28": _LOGIN,

@@ -19,10 +19,10 @@ OpenStore = Callable[[], Store]
 
 @pytest.fixture
 def postgresql_url(postgresql: PostgresServer) -> Iterator[str]:
-    """Gives the URL of an empty database."""
-    name = postgresql.make_database()
-    yield postgresql.url(name)
-    postgresql.drop_database(name)
+    """Gives the URL of an empty schema."""
+    name = postgresql.make_schema()
+    yield postgresql.url("postgres", schema=name)
+    postgresql.drop_schema(name)
 
 
 @pytest.fixture

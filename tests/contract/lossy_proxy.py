@@ -67,13 +67,12 @@ class LossyProxy:
             loss = Loss.NOTHING
             if b"COMMIT\0" in data:
                 loss, self.loss = self.loss, Loss.NOTHING
-            match loss:
-                case Loss.COMMIT:
-                    break
-                case Loss.ANSWER:
-                    answers_lost.set()
-                case Loss.ALL:
-                    _end(self._listener)
+            if loss is Loss.COMMIT:
+                break
+            if loss is Loss.ALL:
+                _end(self._listener)
+            if loss is not Loss.NOTHING:
+                answers_lost.set()
             with suppress(OSError):
                 server.sendall(data)
             if loss in (Loss.MIDDLE, Loss.ALL):

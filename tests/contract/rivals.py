@@ -70,7 +70,7 @@ def make_store(url: str, number: int) -> str:
     return store.meta.lineage
 
 
-def count_up(url: str, number: int, times: int = 25) -> int:
+def count_up(url: str, number: int, times: int = 10) -> int:
     """Adds one to a row `times` times by read, compare and set; returns how often it conflicted."""
     store = open_store(url, Opening.WRITE, now=NOW)
     conflicts = done = 0

@@ -15,6 +15,7 @@ from tests.servers.postgresql import HOST, PostgresServer
 
 pytestmark = pytest.mark.server
 
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 WRITE = Write(events=(make_event(),), run=make_run())
 
 
@@ -129,10 +130,18 @@ def test_login_without_rights_on_the_schema_is_said(
     postgresql: PostgresServer, postgresql_url: str
 ) -> None:
     role = postgresql.make_role("right")
-    url = postgresql_url.replace(f"{postgresql.superuser}:{postgresql.password}@", f"{role}:right@")
-    error = failure(url)
+    login = f"{postgresql.superuser}:{postgresql.password}@"
+    url = postgresql_url.replace(login, f"{role}:right@")
+    assert failure(url).message.endswith("does not exist or may not be used")
+    schema = run_sql(postgresql_url, "SELECT current_schema()")[0][0]
+    postgresql.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+    assert failure(url).message.endswith("lacks a permission")
+
+
+def test_schema_that_does_not_exist_is_said(postgresql: PostgresServer) -> None:
+    error = failure(postgresql.url("postgres", schema="nowhere"))
     assert isinstance(error, StoreUnavailable)
-    assert error.message.endswith("lacks a permission")
+    assert error.message.endswith("does not exist or may not be used")
 
 
 def test_tables_of_others_are_not_taken_over(postgresql_url: str) -> None:
@@ -140,25 +149,25 @@ def test_tables_of_others_are_not_taken_over(postgresql_url: str) -> None:
     error = failure(postgresql_url)
     assert isinstance(error, StoreUnavailable)
     assert error.message.endswith("already has tables of the same names")
-    tables = run_sql(postgresql_url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    assert tables == [("events",)]
+    assert run_sql(postgresql_url, TABLES) == [("events",)]
 
 
-def test_two_schemas_of_one_database_hold_two_stores(postgresql_url: str) -> None:
-    run_sql(postgresql_url, "CREATE SCHEMA blue", "CREATE SCHEMA green")
-    lineages = set()
-    for schema in ("blue", "green"):
-        url = f"{postgresql_url}&options=-csearch_path%3D{schema}"
-        store = open_store(url, Opening.WRITE, now=NOW)
-        lineages.add(store.meta.lineage)
-        store.close()
-    assert len(lineages) == 2
+def test_two_schemas_of_one_database_hold_two_stores(
+    postgresql: PostgresServer, direct: Store
+) -> None:
+    other = postgresql.make_schema()
+    store = open_store(postgresql.url("postgres", schema=other), Opening.WRITE, now=NOW)
+    assert store.meta.lineage != direct.meta.lineage
+    store.commit(WRITE)
+    assert direct.runs() == ()
+    store.close()
+    postgresql.drop_schema(other)
 
 
 def test_store_opened_for_reading_makes_no_table(postgresql_url: str) -> None:
     with pytest.raises(StoreUnavailable):
         open_store(postgresql_url, Opening.READ, now=NOW)
-    assert run_sql(postgresql_url, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
+    assert run_sql(postgresql_url, TABLES) == []
 
 
 @pytest.mark.parametrize(

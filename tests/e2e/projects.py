@@ -113,10 +113,15 @@ class Project:
         """The default state store."""
         return self.run.folder / ".reconciler" / "state.db"
 
+    def execute(self, statement: str) -> None:
+        """Changes the state store behind the command line's back."""
+        with closing(sqlite3.connect(self.state)) as connection, connection:
+            connection.execute(statement)
+
     def contents(self) -> Contents:
         """Returns everything that the state store holds."""
         tables = self.query("select name from sqlite_master where type = 'table' order by 1")
-        return {name: self.query(f'select * from "{name}" order by 1, 2') for (name,) in tables}
+        return {name: self.query(f'select * from "{name}" order by 1') for (name,) in tables}
 
     @contextmanager
     def locked(self) -> Iterator[None]:

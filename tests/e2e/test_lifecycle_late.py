@@ -26,14 +26,8 @@ LATE = {
     "failed-limit": (DOWN, {"failureThreshold": 2, "suspendAfter": 2}),
     "inconclusive": (BUSY, {"failureThreshold": 2}),
 }
-RESULTS = (
-    Signal.OK_BELOW,
-    Signal.OK_REACHED,
-    Signal.FAILED_BELOW,
-    Signal.FAILED_REACHED,
-    Signal.FAILED_LIMIT,
-    Signal.INCONCLUSIVE,
-)
+#: All of them are asked at the same time.
+ENVIRONMENT = {"PASSWORD": "first", "RECONCILER_HEALTH_PER_HOST": str(len(LATE))}
 REASONS = {
     "ok-below": "Ok",
     "ok": "Ok",
@@ -53,7 +47,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def prepared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose connections were rejected once, each with a credential of its own."""
-    project = Project(run=Run(folder=tmp_path_factory.mktemp("late")), env={"PASSWORD": "first"})
+    project = Project(run=Run(folder=tmp_path_factory.mktemp("late")), env=ENVIRONMENT)
     project.declare(
         *(
             api(

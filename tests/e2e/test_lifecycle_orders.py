@@ -87,8 +87,11 @@ def test_new_connection_starts_as_its_manifest_says(server: Server, run: Run) ->
     project = Project(run=run)
     states = ("active", "suspended", "archived")
     project.declare(*(api(state, server.url, state=state) for state in states))
-    ended = project("apply", "--health", "none")
-    assert "`state: archived`, and there is no live connection to archive" in ended.stdout
+    (told,) = project.data("apply", "--health", "none")["notices"]
+    assert (told["name"], told["reason"]) == (
+        "archived",
+        "`state: archived`, and there is no live connection to archive",
+    )
     assert project.standings() == {
         "active": "PENDING Applied 0/0",
         "suspended": "SUSPENDED by user SuspendedByManifest 0/0",

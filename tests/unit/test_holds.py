@@ -11,6 +11,7 @@ from reconciler.errors import Held, ProtectedRow
 from reconciler.model import (
     Action,
     HoldKind,
+    Json,
     Phase,
     Reason,
     Recorded,
@@ -105,7 +106,7 @@ def test_archive_of_a_protected_connection_is_refused() -> None:
         holds.archive(have(want(deletionPolicy="protect")), ORDER)
 
 
-def past(**spec: object) -> Revision:
+def past(**spec: Json) -> Revision:
     resource = want("old", **spec)
     return factories.make_revision(number=3, text=canonical(resource.manifest))
 

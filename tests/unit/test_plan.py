@@ -16,6 +16,7 @@ from reconciler.model import (
     FieldOp,
     Fingerprint,
     HoldKind,
+    Json,
     Phase,
     Plan,
     PlanOptions,
@@ -332,7 +333,7 @@ def test_suspended_by_command_is_said_and_its_manifest_is_applied() -> None:
 # Renames.
 
 
-def renamed(name: str, *previous: str, **spec: object) -> Resource:
+def renamed(name: str, *previous: str, **spec: Json) -> Resource:
     return want(name, metadata={"previousNames": list(previous)}, **spec)
 
 
@@ -425,6 +426,33 @@ def test_secret_is_changed_only_if_both_are_known_with_one_key() -> None:
     assert plan.secret_changes([row], {row.uid: now}) == (
         SecretChange(uid=row.uid, ref=row.ref, pointers=("/a",)),
     )
+
+
+def test_spec_of_a_row_is_read_in_normal_form() -> None:
+    assert plan.normal_spec(have(want())) == want().spec
+
+
+def test_secret_of_an_archived_row_is_not_compared() -> None:
+    row = have(
+        want(),
+        status=factories.make_status(phase=Phase.ARCHIVED),
+        fingerprints=(factories.make_fingerprint(),),
+    )
+    now = (factories.make_fingerprint(value="new"),)
+    assert plan.secret_changes([row], {row.uid: now}) == ()
+
+
+def test_subtree_that_comes_or_goes_is_listed_by_its_leaves() -> None:
+    plain = want()
+    private = want(tls={"mode": "verify-full", "ca": {"file": "ca.pem"}})
+    added = only(make([private], [have(plain)]))
+    gone = only(make([plain], [have(private)]))
+    assert [(f.op, f.pointer, f.new) for f in added.fields] == [
+        (FieldOp.ADD, "/spec/tls/ca/file", "ca.pem")
+    ]
+    assert [(f.op, f.pointer, f.old) for f in gone.fields] == [
+        (FieldOp.REMOVE, "/spec/tls/ca/file", "ca.pem")
+    ]
 
 
 def test_deletion_policy_of_a_row_is_kept_in_the_state() -> None:

@@ -95,6 +95,12 @@ def test_short_value_is_not_looked_for() -> None:
     assert known.redact("connection") == "connection"
 
 
+def test_short_secret_has_no_partial_base64_forms() -> None:
+    known = Redactor()
+    known.add("abcde")
+    assert known.redact("abcde YWJjZGU= fine") == f"{MASK} {MASK} fine"
+
+
 def test_lines_of_a_secret_are_masked_one_by_one() -> None:
     known = Redactor()
     known.add("first-line\nsecond-line")

@@ -94,7 +94,9 @@ def test_plan_with_parts_missing_is_invalid(broken: dict[str, Json]) -> None:
         saved_plan.load(json.dumps({**json.loads(TEXT), **broken}).encode())
 
 
-_VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([])
+_VALUES: st.SearchStrategy[Json] = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([])
+)
 
 
 def _paths(data: Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

@@ -56,6 +56,10 @@ def test_name_far_from_all_points_at_status() -> None:
     assert caught.value.hint == "`status` lists them"
 
 
+def test_one_connection_is_meant() -> None:
+    assert selection.one("crm", ALL) == CRM
+
+
 def test_ambiguous_name_lists_the_candidates() -> None:
     with pytest.raises(ConfigError) as caught:
         selection.one("orders", ALL)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler import status
-from reconciler.model import Outcome, Phase, Reason, Status, SuspendedBy
+from reconciler.model import Observation, Outcome, Phase, Reason, Status, SuspendedBy
 from reconciler.status import Signal, State, Thresholds, Verdict
 from tests import factories
 
@@ -120,7 +120,7 @@ def test_phase_that_stays_keeps_its_time() -> None:
     assert after.checked_at == factories.later(60)
 
 
-def _observation(outcome: Outcome, message: str = "refused") -> status.Observation:
+def _observation(outcome: Outcome, message: str = "refused") -> Observation:
     reason = {
         Outcome.OK: Reason.OK,
         Outcome.FAILED: Reason.CONNECT_REFUSED,

@@ -1,0 +1,213 @@
+"""The login budget: what servers that count logins see of a wrong credential, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from reconciler.model import JsonObject
+from tests.e2e.command import Run
+from tests.e2e.projects import (
+    OK,
+    UNAUTHORIZED,
+    Gate,
+    Project,
+    answer,
+    api,
+    asked,
+    bearer,
+    checked,
+    standing,
+)
+from tests.servers import http_routes
+from tests.servers.http import Server, http_server
+from tests.servers.mariadb import PASSWORD, MariadbServer, mariadb
+from tests.servers.postgresql import PostgresServer, postgresql
+
+__all__ = ["mariadb", "postgresql"]
+
+BUDGET = 5
+PASSES = 8
+STOPPED = "SUSPENDED by health TooManyFailures 5/0"
+#: Ten connections, all of which may be asked at the same time.
+TEN = tuple(f"api-{number}" for number in range(10))
+AT_ONCE = {"RECONCILER_HEALTH_PER_HOST": "10"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An endpoint that takes one secret, here from the variable `SECRET`, and counts logins."""
+
+    manifest: JsonObject
+    right: str
+    #: how often a wrong secret was sent
+    failed_logins: Callable[[], int]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with http_server({}) as running:
+        yield running
+
+
+@pytest.fixture
+def project(run: Run) -> Project:
+    return Project(run=run, env={"SECRET": "wrong", **AT_ONCE})
+
+
+@pytest.fixture
+def api_target(server: Server) -> Target:
+    answer(server, {"orders": http_routes.login(http_routes.bearer("right"), OK)})
+    return Target(
+        manifest=api("orders", server.url, auth=bearer("SECRET")),
+        right="right",
+        failed_logins=lambda: server.failed_logins,
+    )
+
+
+@pytest.fixture
+def postgresql_target(postgresql: PostgresServer) -> Target:
+    role = postgresql.make_role("right")
+    manifest = sql("postgresql", postgresql.port, "postgres", role, {"mode": "disable"})
+    return Target(
+        manifest=manifest, right="right", failed_logins=lambda: postgresql.failed_logins(role)
+    )
+
+
+@pytest.fixture
+def mariadb_target(mariadb: MariadbServer, run: Run) -> Target:
+    run.write("ca.pem", mariadb.authority)
+    before = mariadb.failed_logins("report")
+    tls: JsonObject = {"mode": "verify-full", "ca": {"file": "ca.pem"}}
+    return Target(
+        manifest=sql("mariadb", mariadb.port, "orders", "report", tls),
+        right=PASSWORD,
+        failed_logins=lambda: mariadb.failed_logins("report") - before,
+    )
+
+
+@pytest.fixture(
+    params=[
+        "api",
+        pytest.param("postgresql", marks=pytest.mark.server),
+        pytest.param("mariadb", marks=pytest.mark.server),
+    ]
+)
+def target(request: pytest.FixtureRequest) -> Target:
+    target: Target = request.getfixturevalue(f"{request.param}_target")
+    return target
+
+
+def sql(engine: str, port: int, database: str, username: str, tls: JsonObject) -> JsonObject:
+    return {
+        "apiVersion": "reconciler/v1",
+        "kind": "SqlConnection",
+        "metadata": {"name": "orders"},
+        "spec": {
+            "engine": engine,
+            "host": "127.0.0.1",
+            "port": port,
+            "database": database,
+            "auth": {"method": "password", "username": username, "password": {"env": "SECRET"}},
+            "tls": tls,
+        },
+    }
+
+
+def test_wrong_secret_is_sent_five_times_until_it_changes(
+    project: Project, target: Target
+) -> None:
+    project.declare(target.manifest)
+    for command in ["apply", *["health"] * (PASSES - 1)]:
+        assert project(command).code == 11
+    assert target.failed_logins() == BUDGET
+    described = project.data("describe", "orders")["connection"]["status"]
+    assert (standing(described), described["isHealthy"]) == (STOPPED, False)
+
+    unchanged = project.contents()
+    assert project("apply").code == 0
+    assert (target.failed_logins(), project.contents()) == (BUDGET, unchanged)
+
+    resumed = project.data("apply", SECRET=target.right)
+    assert [change["pointers"] for change in resumed["secretChanges"]] in (
+        [["/spec/auth/token"]],
+        [["/spec/auth/password"]],
+    )
+    assert checked(resumed["health"]) == {"orders": "ACTIVE Ok 0/1"}
+    assert target.failed_logins() == BUDGET
+
+
+def test_connections_that_share_a_wrong_secret_send_it_five_times_in_all(
+    project: Project, server: Server
+) -> None:
+    answer(server, {"one": UNAUTHORIZED, "two": UNAUTHORIZED})
+    project.declare(*(api(name, server.url, auth=bearer("SECRET")) for name in ("one", "two")))
+    for command in ("apply", "health", "health", "health"):
+        assert project(command).code == 11
+    assert len(asked(server)) == BUDGET
+    assert {name: text.rpartition(" ")[0] for name, text in project.standings().items()} == {
+        "one": "SUSPENDED by health LoginBudgetUsed",
+        "two": "SUSPENDED by health LoginBudgetUsed",
+    }
+
+
+def test_any_number_of_connections_may_share_a_right_secret(
+    project: Project, server: Server
+) -> None:
+    answer(server, dict.fromkeys(TEN, OK))
+    project.declare(*(api(name, server.url, auth=bearer("SECRET")) for name in TEN))
+    assert checked(project.data("apply")["health"]) == dict.fromkeys(TEN, "ACTIVE Ok 0/1")
+    assert project.count("login_attempts") == 0
+
+
+def test_two_processes_at_once_send_a_wrong_secret_five_times_in_all(
+    project: Project, server: Server
+) -> None:
+    gate = Gate()
+    answer(server, dict.fromkeys(TEN, gate.before(UNAUTHORIZED)))
+    project.declare(*(api(name, server.url, auth=bearer("SECRET")) for name in TEN))
+    assert project("apply", "--health", "none").code == 0
+    first = project.start("health")
+    with gate.closed(project.start("health"), arrivals=BUDGET):
+        pass
+    first.communicate()
+    assert len(asked(server)) == BUDGET
+    assert project.query("select state, count(*) from login_attempts group by 1") == [("failed", 5)]
+    assert {status["phase"] for status in phases(project)} == {"SUSPENDED"}
+
+
+def phases(project: Project) -> list[JsonObject]:
+    return [row["status"] for row in project.statuses().values()]
+
+
+def test_login_of_a_process_that_was_killed_counts_until_resume(
+    project: Project, server: Server
+) -> None:
+    gate = Gate()
+    answer(server, {"orders": gate.before(UNAUTHORIZED)})
+    project.declare(api("orders", server.url, auth=bearer("SECRET")))
+    assert project("apply", "--health", "none").code == 0
+    process = project.start("health")
+    with gate.closed(process, arrivals=1):
+        process.kill()
+    open_attempts = "select uid, state from login_attempts"
+    (row,) = project.query("select uid from connections")
+    assert project.query(open_attempts) == [(*row, "open")]
+
+    overdue(project)
+    health = project.data("health", code=11, RECONCILER_HEALTH_LOGIN_BUDGET="1")
+    assert checked(health) == {"orders": "SUSPENDED by health LoginBudgetUsed 0/0"}
+    assert asked(server) == ["orders"]
+
+    assert project("resume", "orders").code == 0
+    health = project.data("health", code=11, RECONCILER_HEALTH_LOGIN_BUDGET="1")
+    assert checked(health) == {"orders": "FAILED AuthFailed 1/0"}
+    assert asked(server) == ["orders", "orders"]
+
+
+def overdue(project: Project) -> None:
+    """Moves the deadlines of all logins into the past, as waiting for them would."""
+    project.execute("update login_attempts set deadline_at = '2020-01-01T00:00:00.000000Z'")
