@@ -63,7 +63,7 @@ spec:
 _AUTHS = (
     "    method: bearer\n    token: {{env: SECRET_{secret}}}\n",
     "    method: basic\n    username: robot-{minor}\n    password: {{env: SECRET_{secret}}}\n",
-    "    method: apiKey\n    in: header\n    name: X-Api-Key\n    value: {{env: SECRET_{secret}}}\n",
+    "    method: apiKey\n    in: header\n    name: X-Key\n    value: {{env: SECRET_{secret}}}\n",
     "    method: none\n",
 )
 

@@ -107,7 +107,7 @@ SHOW = (
         title="The CRM accepts the token again. Neither secret nor manifest changed, so the checks "
         "stay stopped until a person resumes them.",
         before=_accept_token_again,
-        lines=(Line(command="resume sales/crm"), Line(command="health sales/crm")),
+        lines=(Line(command="resume sales/crm"),),
     ),
     Step(
         title="History keeps what was applied, and events everything that happened.",

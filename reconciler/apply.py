@@ -84,6 +84,11 @@ class SecretFacts:
     rows: Mapping[str, Recorded] = field(default_factory=dict)
     #: which of `rows` have other secrets than recorded
     changes: tuple[SecretChange, ...] = ()
+    #: the uids of `changes`
+    changed: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "changed", frozenset(change.uid for change in self.changes))
 
     def updated(self, ref: Ref, recorded: tuple[Fingerprint, ...]) -> tuple[Fingerprint, ...]:
         """Returns the fingerprints to store: what was read, and the recorded ones for the rest."""
@@ -327,7 +332,7 @@ def _signals(
     signals: list[tuple[Signal, Reason]] = []
     if resource.access_digest != before.access_digest:
         signals.append((Signal.ACCESS_CHANGED, Reason.SPEC_CHANGED))
-    elif any(secret.uid == before.uid for secret in secrets.changes):
+    elif before.uid in secrets.changed:
         signals.append((Signal.SECRET_CHANGED, Reason.SECRET_CHANGED))
     else:
         signals.append((Signal.OTHER_CHANGED, Reason.APPLIED))

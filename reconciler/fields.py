@@ -18,21 +18,22 @@ def changes(old: JsonObject, new: JsonObject) -> tuple[FieldChange, ...]:
     return tuple(sorted(_differences(old, new, ""), key=lambda change: change.pointer))
 
 
-def _differences(old: Json, new: Json, at: str) -> Iterator[FieldChange]:
-    match old, new:
-        case Mapping(), Mapping():
-            for key in sorted({*old, *new}):
-                inside = at + pointer((key,))
-                if key not in old:
-                    yield from _added(FieldOp.ADD, new[key], inside)
-                elif key not in new:
-                    yield from _added(FieldOp.REMOVE, old[key], inside)
-                else:
-                    yield from _differences(old[key], new[key], inside)
-        case _ if old != new or type(old) is not type(new):
-            yield FieldChange(op=FieldOp.REPLACE, pointer=at, old=old, new=new)
-        case _:
-            return
+def _differences(old: JsonObject, new: JsonObject, at: str) -> Iterator[FieldChange]:
+    for key, value in old.items():
+        if key not in new:
+            yield from _added(FieldOp.REMOVE, value, at + pointer((key,)))
+            continue
+        other = new[key]
+        # Nearly every field is the same, so that is what costs the least.
+        if value is other:
+            continue
+        if isinstance(value, dict) and isinstance(other, dict):
+            yield from _differences(value, other, at + pointer((key,)))
+        elif value != other or type(value) is not type(other):
+            inside = at + pointer((key,))
+            yield FieldChange(op=FieldOp.REPLACE, pointer=inside, old=value, new=other)
+    for key in new.keys() - old.keys():
+        yield from _added(FieldOp.ADD, new[key], at + pointer((key,)))
 
 
 def _added(op: FieldOp, value: Json, at: str) -> Iterator[FieldChange]:

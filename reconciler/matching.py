@@ -21,18 +21,30 @@ class Rows:
     live: Mapping[str, Recorded]
     #: archived rows that a hold keeps from being created again
     held: Mapping[str, Recorded]
+    #: the live rows once more, by namespace and name
+    named: Mapping[tuple[str, str], Sequence[Recorded]]
 
     @classmethod
     def of(cls, recorded: Sequence[Recorded]) -> Rows:
         """Returns `recorded` by key."""
+        live = [row for row in recorded if row.status.is_live]
+        named: dict[tuple[str, str], list[Recorded]] = {}
+        for row in live:
+            named.setdefault((row.ref.namespace, row.ref.name), []).append(row)
         return cls(
-            live={row.ref.key: row for row in recorded if row.status.is_live},
+            live={row.ref.key: row for row in live},
             held={
                 row.ref.key: row
                 for row in sorted(recorded, key=lambda row: row.updated_at)
                 if row.hold and not row.status.is_live
             },
+            named=named,
         )
+
+    def of_other_kind(self, ref: Ref) -> Recorded | None:
+        """Returns a live row that has the namespace and name of `ref`, but another kind."""
+        namesakes = self.named.get((ref.namespace, ref.name), ())
+        return next((row for row in namesakes if row.ref.kind != ref.kind), None)
 
 
 def pair(

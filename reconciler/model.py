@@ -168,6 +168,15 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What remains of a document about which nothing is to be said, wherever it was checked."""
+
+    resource: Resource
+    #: where its name stands
+    name_at: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where, how and as whom a connection connects; the parts that a credential is bound to."""
 

@@ -30,7 +30,6 @@ from reconciler.model import (
     Plan,
     PlanOptions,
     Recorded,
-    Ref,
     Resource,
     SecretChange,
     Severity,
@@ -41,6 +40,9 @@ from reconciler.model import (
 PRUNE_ALWAYS_ALLOWED = 10
 #: Beyond it, at most one live row in this many may go.
 PRUNE_FRACTION = 5
+#: Reasons that a change shows by what it is; screens may leave them out.
+NOT_RECORDED = "no connection of this name is recorded"
+CHANGED = "the manifest changed"
 _SEMVER = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+.*)?")
 
 
@@ -60,14 +62,15 @@ def make_plan(
         InvalidManifests: a manifest and its previous name are both alive.
     """
     selector = selection.parse(options.names, options.labels)
-    if options.prune and not selector.is_all:
+    if options.prune and ("-" in options.inputs or not selector.is_all):
         raise ConfigError(
-            "`--prune` looks at everything under the given paths and takes no names or labels",
+            "`--prune` looks at everything under the given paths: no names, labels, standard input",
             "leave out `--prune`, or the selection",
         )
-    selection.require(
-        selector, {row.ref for row in recorded} | {resource.ref for resource in resources}
-    )
+    if selector.references:
+        selection.require(
+            selector, {row.ref for row in recorded} | {resource.ref for resource in resources}
+        )
     rows = matching.Rows.of(recorded)
     matches = matching.pair(resources, rows, options.stack)
     wanted = [
@@ -145,7 +148,7 @@ def _change(
         return _adoption(change, resource, row, options)
     if row.hold and _is_in_force(row.hold, resource):
         return replace(change, reason=f"{_held(row.hold)}; the manifest is unchanged since")
-    if row.digest == resource.digest and row.ref == resource.ref and not _moved(resource, row):
+    if _is_as_recorded(resource, row):
         return replace(change, reason=_held(row.hold) if row.hold else "")
     return _difference(change, resource, row)
 
@@ -154,7 +157,7 @@ def _creation(resource: Resource, rows: matching.Rows) -> Change:
     change = Change(
         action=Action.CREATE,
         ref=resource.ref,
-        reason="no connection of this name is recorded",
+        reason=NOT_RECORDED,
         location=resource.location,
         resource=resource,
     )
@@ -166,9 +169,7 @@ def _creation(resource: Resource, rows: matching.Rows) -> Change:
         reason = f"{_held(held.hold)}; change the manifest or delete it"
         return replace(change, action=Action.NOOP, reason=reason, hold=held.hold)
     change = replace(change, recorded=held)
-    other = next(
-        (row for row in rows.live.values() if _differs_in_kind(row.ref, resource.ref)), None
-    )
+    other = rows.of_other_kind(resource.ref)
     if other is not None:
         reason = f"the kind differs from `{other.ref}`, which stays until it is pruned"
         return replace(change, reason=reason)
@@ -197,17 +198,21 @@ def _adoption(change: Change, resource: Resource, row: Recorded, options: PlanOp
 def _difference(change: Change, resource: Resource, row: Recorded) -> Change:
     differing = fields.changes(normal_manifest(row), resource.manifest)
     is_renamed = row.ref != resource.ref
-    if not (differing or is_renamed or _moved(resource, row)):
+    if not (differing or is_renamed or _moved(resource, row) or _outlives_hold(resource, row)):
         return change
     action, reason = _action(differing, is_renamed=is_renamed)
     if is_renamed:
         reason = f"renamed from `{row.ref}`"
+    elif not differing and _outlives_hold(resource, row):
+        reason = "the manifest says what was rolled back to: the hold ends"
     elif not differing:
         reason = f"the manifest moved from {row.source.path}"
-    change = replace(change, action=action, reason=reason, fields=differing)
     blocked = action is Action.ARCHIVE and row.deletion_policy is DeletionPolicy.PROTECT
     return replace(
         change,
+        action=action,
+        reason=reason,
+        fields=differing,
         previous=row.ref if is_renamed else None,
         rebind=_rebind(row, resource, differing),
         blocked_by=_PROTECTED if blocked else "",
@@ -230,12 +235,24 @@ def _action(differing: tuple[FieldChange, ...], *, is_renamed: bool) -> tuple[Ac
         case "active":
             return Action.RESUME, "`state: active` in the manifest again"
         case _:
-            return Action.UPDATE, "the manifest changed"
+            return Action.UPDATE, CHANGED
 
 
 def _is_in_force(hold: Hold, resource: Resource) -> bool:
     """Whether a command's order still stands above the manifest; `suspend` never hides it."""
     return hold.kind is not HoldKind.SUSPEND and hold.digest == resource.digest
+
+
+def _outlives_hold(resource: Resource, row: Recorded) -> bool:
+    """Whether the manifest has changed since a rollback, so that its hold ends."""
+    if row.hold is None or row.hold.kind is not HoldKind.ROLLBACK:
+        return False
+    return not _is_in_force(row.hold, resource)
+
+
+def _is_as_recorded(resource: Resource, row: Recorded) -> bool:
+    is_same = row.digest == resource.digest and row.ref == resource.ref
+    return is_same and not _moved(resource, row) and not _outlives_hold(resource, row)
 
 
 def _held(hold: Hold) -> str:
@@ -252,11 +269,6 @@ def _moved(resource: Resource, row: Recorded) -> bool:
     """Whether the manifest lies in another file now; standard input is no place."""
     paths = (resource.location.path, row.source.path)
     return paths[0] != paths[1] and "-" not in paths
-
-
-def _differs_in_kind(ref: Ref, other: Ref) -> bool:
-    same_name = (ref.namespace, ref.name) == (other.namespace, other.name)
-    return same_name and ref.kind != other.kind
 
 
 def _rebind(row: Recorded, resource: Resource, differing: tuple[FieldChange, ...]) -> str:
@@ -338,8 +350,8 @@ def _is_effective(change: Change) -> bool:
     return change.action is not Action.NOOP
 
 
-def _order(change: Change) -> Ref:
-    return change.ref
+def _order(change: Change) -> tuple[str, str, str]:
+    return change.ref.kind, change.ref.namespace, change.ref.name
 
 
 def _downgrades(changes: Iterable[Change]) -> Iterator[Diagnostic]:

@@ -73,11 +73,13 @@ class Applied:
     #: references that could not be resolved; each names its connection
     unresolved: tuple[SecretError, ...] = ()
 
-    def calls_for(self, row: Recorded) -> bool:
-        """Whether the apply touched `row` so that it has to be checked, or it never was."""
+    def to_check(self, rows: Iterable[Recorded]) -> tuple[Recorded, ...]:
+        """Returns those of `rows` that the apply touched, and those that never were checked."""
         touched = {result.uid for result in self.changes.results}
         touched |= {change.uid for change in self.secret_changes}
-        return row.uid in touched or row.status.phase is Phase.PENDING
+        return tuple(
+            row for row in rows if row.uid in touched or row.status.phase is Phase.PENDING
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +163,14 @@ def apply_manifests(
     store: Store,
     options: PlanOptions,
     *,
+    first: Plan | None = None,
     expected: str | None = None,
     with_secrets: bool,
     git_facts: GitFacts | None,
 ) -> Applied:
     """Plans and applies in one transaction; rows that move meanwhile are planned again.
 
+    `first` is the plan of the first attempt where it was made already, from the same arguments.
     With `expected`, the digest of a plan that was shown or saved, nothing else is applied.
 
     Raises:
@@ -176,7 +180,7 @@ def apply_manifests(
         Conflict: rows kept moving, or the lock was not free in time.
     """
     for attempt in range(ATTEMPTS):
-        planned = make_plan(reading, store, options)
+        planned = (attempt == 0 and first) or make_plan(reading, store, options)
         if expected is not None and planned.digest != expected:
             raise StalePlan(
                 "the plan is not the one that was expected: manifests or connections have changed",

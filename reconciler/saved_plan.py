@@ -19,6 +19,8 @@ from reconciler.redact import escape
 FORMAT_VERSION = 1
 #: So many connections are named when they have moved.
 NAMED = 5
+#: Longer than the reference of any connection; an edited file may hold anything.
+_LONGEST_REF = 200
 #: A saved plan names each change once; nothing near this size is one.
 LARGEST_BYTES = 64 * 1024 * 1024
 
@@ -135,7 +137,7 @@ def _invalid(why: str) -> InvalidPlanFile:
 def _ref(change: str) -> str:
     data = json.loads(change)
     ref = data.get("ref") if isinstance(data, dict) else None
-    return escape(ref) if isinstance(ref, str) else ""
+    return escape(ref[:_LONGEST_REF]) if isinstance(ref, str) else ""
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

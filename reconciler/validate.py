@@ -20,6 +20,7 @@ import jsonschema_rs
 from reconciler import kinds, settings
 from reconciler.diagnostics import clashes, excerpts, wording
 from reconciler.model import (
+    Accepted,
     Diagnostic,
     Document,
     Json,
@@ -59,11 +60,13 @@ class Validated:
         return any(finding.severity is Severity.ERROR for finding in self.diagnostics)
 
 
-def validate(stream: Iterable[Document | Diagnostic], policy: settings.SecretPolicy) -> Validated:
+def validate(
+    stream: Iterable[Document | Diagnostic | Accepted], policy: settings.SecretPolicy
+) -> Validated:
     """Returns the resources that the documents of `stream` describe, and all diagnostics.
 
     Nothing stops at the first mistake, and a broken document hides no other. Which secrets may be
-    named is `policy`'s to say; none is read.
+    named is `policy`'s to say; none is read. An accepted document has the name of no other.
     """
     resources: list[Resource] = []
     found: list[Diagnostic] = []
@@ -76,14 +79,43 @@ def validate(stream: Iterable[Document | Diagnostic], policy: settings.SecretPol
             case Document():
                 documents += 1
                 _add(item, policy, names, resources, found)
+            case Accepted():
+                documents += 1
+                names.declare(item.resource.ref, item.name_at)
+                resources.append(item.resource)
             case _:
                 assert_never(item)
     found.extend(names.clashes())
     return Validated(
-        resources=tuple(sorted(resources, key=lambda resource: resource.ref)),
+        resources=tuple(sorted(resources, key=_by_ref)),
         diagnostics=tuple(sorted(found, key=_order)),
         documents=documents,
     )
+
+
+def accept(
+    stream: Iterable[Document | Diagnostic], policy: settings.SecretPolicy
+) -> list[Accepted] | None:
+    """Returns what remains of the documents of one file, or None where more has to be known.
+
+    That is where there is anything to say, and where a document claims the names of others.
+    """
+    accepted: list[Accepted] = []
+    names = clashes.Names()
+    for item in stream:
+        resources: list[Resource] = []
+        found: list[Diagnostic] = []
+        if isinstance(item, Document):
+            _add(item, policy, names, resources, found)
+        if found or not resources or "previousNames" in resources[0].metadata:
+            return None
+        accepted.append(Accepted(resource=resources[0], name_at=item.locate(clashes.NAME)))
+    return accepted
+
+
+def _by_ref(resource: Resource) -> tuple[str, str, str]:
+    # a tuple is compared in C, a Ref in Python
+    return resource.ref.kind, resource.ref.namespace, resource.ref.name
 
 
 def _order(finding: Diagnostic) -> tuple[Location, str, str]:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+#: Here because a worker's figures are added up by a process that collects no tests itself.
+pytest_plugins = ["tests.reliability.figures"]
+
 settings.register_profile("short", max_examples=30, deadline=None)
 settings.register_profile("soak", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))  # noqa: TID251 - of the tests

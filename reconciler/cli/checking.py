@@ -64,6 +64,7 @@ def validate(
     findings = diagnostics.Findings(
         diagnostics=reading.diagnostics,
         files=reading.files,
+        documents=reading.documents,
         limit=None if show_all else diagnostics.SHOWN,
         link_root=settings.root if output.has_links else "",
     )

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import click
 
 from reconciler import holds, reconcile, report
-from reconciler.cli import workbench
+from reconciler.cli import probing, workbench
 from reconciler.cli.frame import command
 from reconciler.cli.session import Session
-from reconciler.model import Action, PlanOptions
+from reconciler.model import Action, Change, PlanOptions, Recorded
 from reconciler.report import formats, views
-from reconciler.stores import Opening
+from reconciler.stores import Opening, Store
 
+_Command: TypeAlias = tuple[holds.Carry, str]
+#: How a command carries its order out, and what it then says was done.
+_SUSPEND: _Command = (holds.suspend, "suspended")
+_RESUME: _Command = (holds.resume, "resumed")
+_ARCHIVE: _Command = (holds.archive, "archived")
 _names = click.argument("names", nargs=-1, required=True)
 _reason = click.option("--reason", default="", metavar="TEXT", help="Kept and shown with it.")
+_health = click.option(
+    "--health",
+    "depth",
+    type=click.Choice(["changed", "none"]),
+    default="changed",
+    show_default=True,
+    help="Whether to check at once what has become pending.",
+)
+_allow_unhealthy = click.option(
+    "--allow-unhealthy", is_flag=True, help="Exit 0 even where a check fails."
+)
 
 
 @command("suspend", examples=("reconciler suspend hr/orders --reason 'migration until Friday'",))
@@ -22,16 +42,23 @@ _reason = click.option("--reason", default="", metavar="TEXT", help="Kept and sh
 @click.pass_obj
 def suspend(session: Session, *, names: tuple[str, ...], reason: str) -> int:
     """Stop checking connections until `resume`; their credentials are kept."""
-    return _order(session, names, reason, holds.suspend, "suspended")
+    return _order(session, names, reason, _SUSPEND)
 
 
 @command("resume", examples=("reconciler resume hr/orders",))
 @_names
 @_reason
+@_health
+@_allow_unhealthy
 @click.pass_obj
-def resume(session: Session, *, names: tuple[str, ...], reason: str) -> int:
+def resume(
+    session: Session, *, names: tuple[str, ...], reason: str, depth: str, allow_unhealthy: bool
+) -> int:
     """Check suspended connections again, with fresh counters and a fresh login budget."""
-    return _order(session, names, reason, holds.resume, "resumed")
+    workspace = workbench.make_workspace(session)
+    with workbench.open_store(session, Opening.WRITE) as store:
+        resumed = _carry_out(session, workspace, store, names, reason, _RESUME)
+        return _check(session, workspace, store, resumed, depth, allow_unhealthy=allow_unhealthy)
 
 
 @command("archive", examples=("reconciler archive hr/orders --reason 'moved to the new cluster'",))
@@ -46,7 +73,7 @@ def archive(session: Session, *, names: tuple[str, ...], reason: str, yes: bool)
         if not session.output.confirm(f"Archive {shown} for good?"):
             session.output.say("nothing was archived\n")
             return 0
-    return _order(session, names, reason, holds.archive, "archived")
+    return _order(session, names, reason, _ARCHIVE)
 
 
 @command(
@@ -63,57 +90,105 @@ def archive(session: Session, *, names: tuple[str, ...], reason: str, yes: bool)
     "-o", "--output", "format_", type=click.Choice(["text", "json", "yaml"]), default="text"
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and apply nothing.")
+@_health
+@_allow_unhealthy
 @click.pass_obj
 def rollback(
-    session: Session, *, name: str, number: int, reason: str, format_: str, dry_run: bool
+    session: Session,
+    *,
+    name: str,
+    number: int,
+    reason: str,
+    format_: str,
+    dry_run: bool,
+    depth: str,
+    allow_unhealthy: bool,
 ) -> int:
     """Bring an earlier revision back; it holds until the manifest changes.
 
     With `-o yaml` the manifest to commit is printed and nothing is applied.
     """
-    workspace = workbench.make_workspace(session)
-    with workbench.open_store(
-        session, Opening.READ if format_ == "yaml" else Opening.WRITE
-    ) as store:
+    is_reading = dry_run or format_ == "yaml"
+    with workbench.open_store(session, Opening.READ if is_reading else Opening.WRITE) as store:
         row = workbench.find(store, name)
         past = workbench.revision(store, row, number)
         change = holds.rollback(row, past, workbench.order(session, reason))
         if format_ == "yaml":
-            assert change.resource is not None
-            after = workbench.with_manifest(row, change.resource.manifest)
-            view = views.DescribeView(recorded=after, now=session.now())
-            session.output.data(
-                report.formatter(formats.DESCRIBE, "manifest")(view, session.output.style)
-            )
+            _print_manifest(session, row, change)
             return 0
         options = PlanOptions(stack=row.stack, roots=(), names=(str(row.ref),))
         planned = reconcile.plan_rollback(store, change, options)
         shown = views.PlanView(plan=planned, now=session.now())
         session.output.data(report.formatter(formats.PLAN, format_)(shown, session.output.style))
-        if change.action is not Action.NOOP and not dry_run:
-            reconcile.roll_back(workspace, store, planned)
-            session.output.say(
-                f"rolled `{row.ref}` back to revision {number}; this holds until its manifest\n"
-                f"changes. To keep it: reconciler rollback {row.ref} --to {number} -o yaml\n"
-            )
-    return 0
+        if change.action is Action.NOOP or dry_run:
+            return 0
+        workspace = workbench.make_workspace(session)
+        reconcile.roll_back(workspace, store, planned)
+        session.output.say(
+            f"rolled `{row.ref}` back to revision {number}; this holds until its manifest\n"
+            f"changes. To keep it: reconciler rollback {row.ref} --to {number} -o yaml\n"
+        )
+        moved = [after for after in store.find([row.uid]) if _is_elsewhere(after, row)]
+        return _check(session, workspace, store, moved, depth, allow_unhealthy=allow_unhealthy)
 
 
-def _order(
-    session: Session, names: tuple[str, ...], reason: str, carry: holds.Carry, done: str
+def _is_elsewhere(after: Recorded, before: Recorded) -> bool:
+    """Whether a connection that may be checked connects elsewhere, or as somebody else, now."""
+    return after.status.is_probed and after.access_digest != before.access_digest
+
+
+def _print_manifest(session: Session, row: Recorded, change: Change) -> None:
+    assert change.resource is not None
+    view = views.DescribeView(
+        recorded=workbench.with_manifest(row, change.resource.manifest), now=session.now()
+    )
+    session.output.data(report.formatter(formats.DESCRIBE, "manifest")(view, session.output.style))
+
+
+def _check(
+    session: Session,
+    workspace: reconcile.Workspace,
+    store: Store,
+    rows: Sequence[Recorded],
+    depth: str,
+    *,
+    allow_unhealthy: bool,
 ) -> int:
+    """Probes at once what an order has made pending; returns the exit code."""
+    if depth == "none" or not rows:
+        return 0
+    view = asyncio.run(probing.probe(session, workspace, store, rows))
+    session.output.say(report.formatter(formats.HEALTH, "table")(view, session.output.talk_style))
+    return probing.view_code(view, allow_unhealthy=allow_unhealthy)
+
+
+def _order(session: Session, names: tuple[str, ...], reason: str, command: _Command) -> int:
     workspace = workbench.make_workspace(session)
     with workbench.open_store(session, Opening.WRITE) as store:
-        rows = workbench.select(store, names)
-        order = workbench.order(session, reason)
-        for row in rows:
-            carry(row, order)  # refuses before anything is written
-        for row in rows:
-            after = reconcile.carry_out(workspace, store, row.uid, order, carry)
-            if after is None:
-                session.output.say(f"{row.ref} is {row.status.phase} already\n")
-            else:
-                session.output.data(
-                    f"{row.ref} {done}: {row.status.phase} -> {after.status.phase}\n"
-                )
+        _carry_out(session, workspace, store, names, reason, command)
     return 0
+
+
+def _carry_out(  # noqa: PLR0917 - who orders what, where
+    session: Session,
+    workspace: reconcile.Workspace,
+    store: Store,
+    names: tuple[str, ...],
+    reason: str,
+    command: _Command,
+) -> list[Recorded]:
+    """Carries an order out on every connection meant, says so, and returns the rows that moved."""
+    carry, done = command
+    rows = workbench.select(store, names)
+    order = workbench.order(session, reason)
+    for row in rows:
+        carry(row, order)  # refuses before anything is written
+    moved = []
+    for row in rows:
+        after = reconcile.carry_out(workspace, store, row.uid, order, carry)
+        if after is None:
+            session.output.say(f"{row.ref} is {row.status.phase} already\n")
+        else:
+            session.output.data(f"{row.ref} {done}: {row.status.phase} -> {after.status.phase}\n")
+            moved.append(after)
+    return moved

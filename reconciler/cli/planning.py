@@ -138,6 +138,7 @@ def plan(
         if with_secrets and store is not None:
             workspace = workbench.make_workspace(session)
             secrets = reconcile.read_secrets(workspace, planned, reading.resources, store)
+            workbench.warn_of_secrets(session, workspace)
     if out:
         _save(out, planned)
     rotated = secrets.facts.changes if secrets else ()
@@ -206,6 +207,7 @@ def apply(
             reading,
             store,
             options,
+            first=planned,
             expected=planned.digest if is_agreed else None,
             with_secrets=depth != "none",
             git_facts=git,
@@ -224,7 +226,9 @@ def apply(
     session.output.data(report.formatter(formats.APPLY, format_)(view, session.output.style))
     statuses = [row.status for row in checked.rows] if checked else []
     unhealthy = 0 if allow_unhealthy else probing.exit_code(statuses)
-    return exit_codes.worst((_say_unresolved(session, applied.unresolved), unhealthy))
+    workbench.warn_of_secrets(session, workspace)
+    unresolved = probing.unresolved_code(checked) if checked else 0
+    return exit_codes.worst((_say_unresolved(session, applied.unresolved), unresolved, unhealthy))
 
 
 def _check(  # noqa: PLR0917 - what was applied, and what to do with it
@@ -241,11 +245,10 @@ def _check(  # noqa: PLR0917 - what was applied, and what to do with it
     options = applied.plan.options
     selector = selection.parse(options.names, options.labels)
     declared = {resource.ref.key for resource in reading.resources}
-    rows = [
-        row
-        for row in reconcile.select_targets(store.recorded(), selector)
-        if row.ref.key in declared and (depth == "all" or applied.calls_for(row))
-    ]
+    live = reconcile.select_targets(store.recorded(), selector)
+    rows = tuple(row for row in live if row.ref.key in declared)
+    if depth != "all":
+        rows = applied.to_check(rows)
     return asyncio.run(probing.probe(session, workspace, store, rows))
 
 

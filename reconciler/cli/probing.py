@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from time import monotonic
@@ -10,15 +11,16 @@ from time import monotonic
 import click
 
 from reconciler import reconcile, report, selection
-from reconciler.cli import workbench
+from reconciler.cli import exit_codes, workbench
 from reconciler.cli.frame import command, setting
 from reconciler.cli.progress import Progress
 from reconciler.cli.session import Session
-from reconciler.model import Observation, Outcome, Phase, Reason, Recorded, Status
+from reconciler.model import Observation, Outcome, Phase, Reason, Recorded, Status, SuspendedBy
 from reconciler.observing import HealthResult
 from reconciler.report import formats, standing, views
 from reconciler.stores import Opening, Store
 
+_UNRESOLVED = 4
 _UNHEALTHY = 11
 
 
@@ -61,11 +63,12 @@ def health(
         selected = [row for row in recorded if selection.matches_row(selector, row)]
         due_at = session.now() if due else None
         rows = reconcile.select_targets(selected, selector, due_at=due_at)
-        skipped = len(selected) - len(rows)
-        view = asyncio.run(probe(session, workspace, store, rows, skipped=skipped))
+        probed = {row.uid for row in rows}
+        left_out = [row for row in selected if row.uid not in probed]
+        view = asyncio.run(probe(session, workspace, store, rows, left_out=left_out))
     session.output.data(report.formatter(formats.HEALTH, format_)(view, session.output.style))
-    after = {row.ref: row.status for row in selected} | {row.ref: row.status for row in view.rows}
-    return 0 if allow_unhealthy else exit_code(after.values())
+    workbench.warn_of_secrets(session, workspace)
+    return view_code(view, left_out, allow_unhealthy=allow_unhealthy)
 
 
 async def probe(
@@ -74,9 +77,15 @@ async def probe(
     store: Store,
     rows: Sequence[Recorded],
     *,
-    skipped: int = 0,
+    left_out: Sequence[Recorded] = (),
 ) -> views.HealthView:
-    """Probes `rows`, stores every result, and returns what was found; a bar shows the way."""
+    """Probes `rows`, stores every result, and returns what was found; a bar shows the way.
+
+    `left_out` are those that were selected and are not probed.
+    """
+    # Failed tasks and their tracebacks are cycles; what was read before is kept out of the search.
+    gc.freeze()
+    gc.enable()
     before = {row.uid: row.status.phase for row in rows}
     found: list[views.HealthRow] = []
     started = monotonic()
@@ -85,19 +94,36 @@ async def probe(
             async for batch in batches:
                 found += [_row(result, before[result.row.uid]) for result in batch]
                 bar.advance(len(batch))
+    suspended = [row for row in left_out if row.status.suspended_by is SuspendedBy.HEALTH]
     return views.HealthView(
         rows=tuple(found),
-        skipped=skipped,
+        skipped=len(left_out),
+        suspended=tuple(suspended),
         elapsed_s=monotonic() - started,
-        next_command=_next_command(found),
+        next_command=_next_command(found, suspended),
         now=session.now(),
     )
+
+
+def view_code(
+    view: views.HealthView, left_out: Sequence[Recorded] = (), *, allow_unhealthy: bool
+) -> int:
+    """Returns the exit code of a pass; `left_out` were selected and not probed."""
+    statuses = [*(row.status for row in view.rows), *(row.status for row in left_out)]
+    unhealthy = 0 if allow_unhealthy else exit_code(statuses)
+    return exit_codes.worst((unresolved_code(view), unhealthy))
 
 
 def exit_code(statuses: Iterable[Status]) -> int:
     """Returns 11 where a connection is not healthy: failed, stopped by health, or in doubt."""
     is_healthy = all(standing.standing_of(status).value.is_healthy for status in statuses)
     return 0 if is_healthy else _UNHEALTHY
+
+
+def unresolved_code(view: views.HealthView) -> int:
+    """Returns 4 where a connection could not be checked because of its secret."""
+    reasons = {row.observation.reason for row in view.rows}
+    return _UNRESOLVED if Reason.SECRET_UNRESOLVED in reasons else 0
 
 
 def _row(result: HealthResult, before: Phase) -> views.HealthRow:
@@ -123,6 +149,9 @@ def _not_sent(row: Recorded) -> Observation:
     )
 
 
-def _next_command(rows: Sequence[views.HealthRow]) -> str:
+def _next_command(rows: Sequence[views.HealthRow], suspended: Sequence[Recorded]) -> str:
+    """Returns how to learn more of the worst one; of one left alone only where all else is well."""
     bad = [row for row in rows if row.observation.outcome is not Outcome.OK]
-    return f"reconciler describe {bad[0].ref}" if bad else "reconciler status"
+    worst = [row.ref for row in sorted(bad, key=lambda row: (standing.rank(row.status), row.ref))]
+    worst += sorted(row.ref for row in suspended)
+    return f"reconciler describe {worst[0]}" if worst else "reconciler status"

@@ -13,8 +13,8 @@ from reconciler.cli.frame import command
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError
 from reconciler.kinds import durations
-from reconciler.model import Event, Phase, Recorded
-from reconciler.report import formats, views
+from reconciler.model import Event
+from reconciler.report import advice, formats, views
 from reconciler.stores import EventQuery, Opening, Store
 
 #: Transitions that `describe` shows.
@@ -66,12 +66,15 @@ def describe(session: Session, *, name: str, format_: str) -> int:
     with workbench.open_store(session, Opening.READ) as store:
         row = workbench.find(store, name)
         events = store.events(EventQuery(uid=row.uid))
+        observation = next(iter(store.observations(row.uid, limit=1)), None)
         view = views.DescribeView(
             recorded=row,
-            observation=next(iter(store.observations(row.uid, limit=1)), None),
+            observation=observation,
             revision=next(iter(reversed(store.revisions(row.uid))), None),
             transitions=tuple(event for event in events if event.target)[-_TRANSITIONS:],
-            try_commands=_try_commands(row),
+            suggestions=advice.suggestions(
+                row, observation, login_budget=session.settings.health.login_budget
+            ),
             now=session.now(),
         )
     session.output.data(report.formatter(formats.DESCRIBE, format_)(view, session.output.style))
@@ -150,15 +153,3 @@ def _seconds(text: str) -> float:
         return durations.parse_duration(text)
     except ValueError:
         raise ConfigError(f"`{text}` is not a duration", "write 30s, 5m, 2h or 7d") from None
-
-
-def _try_commands(row: Recorded) -> tuple[str, ...]:
-    match row.status.phase:
-        case Phase.SUSPENDED:
-            return (f"reconciler resume {row.ref}", f"reconciler health {row.ref}")
-        case Phase.ARCHIVED:
-            return (f"reconciler history {row.ref}",)
-        case Phase.PENDING | Phase.FAILED:
-            return (f"reconciler health {row.ref}",)
-        case Phase.ACTIVE:
-            return ()

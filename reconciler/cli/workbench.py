@@ -31,7 +31,7 @@ from reconciler.model import (
 from reconciler.report import diagnostics
 from reconciler.stores import Opening, Store
 
-_ALPHABET = string.ascii_lowercase + string.digits
+_ALPHABET = string.digits + string.ascii_lowercase
 #: Characters of an identifier after its prefix.
 _ID_LENGTH = 15
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -51,7 +51,12 @@ def make_workspace(session: Session) -> reconcile.Workspace:
 
 
 def _make_id(prefix: str) -> str:
-    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+    number = secrets.randbelow(len(_ALPHABET) ** _ID_LENGTH)
+    characters = []
+    for _ in range(_ID_LENGTH):
+        number, index = divmod(number, len(_ALPHABET))
+        characters.append(_ALPHABET[index])
+    return prefix + "".join(characters)
 
 
 @contextmanager
@@ -119,6 +124,12 @@ def warn(session: Session, found: Sequence[Diagnostic]) -> None:
         style = session.output.talk_style
         findings = diagnostics.Findings(diagnostics=warnings, files=0)
         session.output.say(diagnostics.text(findings, style) + "\n")
+
+
+def warn_of_secrets(session: Session, workspace: reconcile.Workspace) -> None:
+    """Says on standard error what is risky about the secrets that were read."""
+    for text in workspace.secrets.warnings:
+        session.output.warn(text)
 
 
 def git_facts(session: Session, reading: desired.Reading) -> GitFacts | None:

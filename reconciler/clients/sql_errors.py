@@ -29,7 +29,7 @@ class Meaning:
 
 LOGIN_REFUSED = Meaning(
     reason=Reason.AUTH_FAILED,
-    message="the server refuses the user name or the password",
+    message="the user name or the password is refused",
     hint="check `auth.username` and the secret of `auth.password`",
 )
 PASSWORD_WANTED = Meaning(
@@ -62,7 +62,7 @@ NOT_READY = Meaning(
 )
 SERVER_TROUBLE = Meaning(
     reason=Reason.SERVER_ERROR,
-    message="the server reports a trouble of its own",
+    message="the server reports an internal error",
 )
 CONNECTION_REFUSED = Meaning(
     reason=Reason.SERVER_ERROR,

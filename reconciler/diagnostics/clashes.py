@@ -24,7 +24,7 @@ from reconciler.model import (
 )
 
 DEFAULT_NAMESPACE = "default"
-_NAME: Path = ("metadata", "name")
+NAME: Path = ("metadata", "name")
 _PREVIOUS: Path = ("metadata", "previousNames")
 
 
@@ -59,15 +59,15 @@ class Names:
 
     def add(self, document: Document, named: Ref, is_plain: excerpts.IsPlain) -> Diagnostic | None:
         """Takes note of a document; returns E201 where an earlier one has the same name."""
-        location = document.locate(_NAME)
+        location = document.locate(NAME)
         first = self._declared.setdefault(named.key, location)
         if first is not location:
-            where = excerpts.place(document, _NAME)
+            where = excerpts.place(document, NAME)
             return Diagnostic(
                 severity=Severity.ERROR,
                 code="E201",
                 location=where.location,
-                pointer=pointer(_NAME),
+                pointer=pointer(NAME),
                 message=f"two manifests are named {_shown(named)}",
                 hint="rename one of them, or delete the copy",
                 excerpt=excerpts.excerpt(document, where, is_plain),
@@ -75,6 +75,10 @@ class Names:
             )
         self._claim(document, named, is_plain)
         return None
+
+    def declare(self, named: Ref, location: Location) -> None:
+        """Takes note of a name that is known to be free."""
+        self._declared[named.key] = location
 
     def clashes(self) -> Iterator[Diagnostic]:
         """Yields what is wrong with `previousNames`, now that every name is known."""

@@ -60,13 +60,6 @@ class Builder:
         self._path = path
         self._base = base
         self._has_escapes = has_escapes
-        self._steps: dict[type, Callable[[ParserEvent], None]] = {
-            AliasEvent: self._alias,
-            MappingStartEvent: self._start_mapping,
-            MappingEndEvent: self._end_mapping,
-            SequenceStartEvent: self._start_sequence,
-            SequenceEndEvent: self._end_sequence,
-        }
         self.begin()
 
     def begin(self) -> None:
@@ -91,7 +84,7 @@ class Builder:
             yaml.MarkedYAMLError: the parser cannot go on.
         """
         root = frame = self._frame
-        get_event, step_of, base = self._get_event, self._steps.get, self._base
+        get_event, step_of, base = self._get_event, _STEPS.get, self._base
         while True:
             event = get_event()
             kind: type = type(event)
@@ -99,7 +92,7 @@ class Builder:
                 step = step_of(kind)
                 if step is None:
                     break
-                step(event)
+                step(self, event)
                 frame = self._frame
                 continue
             mark = event.start_mark
@@ -299,3 +292,14 @@ class Builder:
             elif frame.key is not None:
                 parts.append(str(frame.key))
         return pointer(tuple(parts))
+
+
+#: What is done at an event that is no scalar; the document ends at any other. Of functions and not
+#: of bound methods: a builder that refers to itself, one per file, would wait for the collector.
+_STEPS: dict[type, Callable[[Builder, ParserEvent], None]] = {
+    AliasEvent: Builder._alias,
+    MappingStartEvent: Builder._start_mapping,
+    MappingEndEvent: Builder._end_mapping,
+    SequenceStartEvent: Builder._start_sequence,
+    SequenceEndEvent: Builder._end_sequence,
+}

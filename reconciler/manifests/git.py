@@ -24,15 +24,21 @@ _FIXED = {
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_LITERAL_PATHSPECS": "1",
 }
-_CONFIGURATION = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false")
+#: The last: a repository inside the folder itself came with its files, settings and all, and git
+#: would run the programs that those name (git-config, `safe.bareRepository`).
+_CONFIGURATION = (
+    *("core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false"),
+    "safe.bareRepository=explicit",
+)
 
 
 def facts(root: str, paths: Sequence[str], environment: Mapping[str, str]) -> GitFacts | None:
     """Returns the commit checked out at the folder `root`, its author, and whether it is dirty.
 
     Dirty means that something under `paths`, which are relative to `root`, differs from the commit
-    or is not in it; so does a path outside the repository. None where there are no paths, no
-    repository, no commit, no git, or no answer in time. Runs git, which reads the repository.
+    or is not in it; so does a path outside the repository. None where git ignores all that is
+    there, and where there are no paths, no repository, no commit, no git, or no answer in time.
+    Runs git, which reads the repository.
     """
     git = shutil.which("git", path=environment.get("PATH", ""))
     if git is None or not paths:
@@ -46,6 +52,9 @@ def facts(root: str, paths: Sequence[str], environment: Mapping[str, str]) -> Gi
     changes = run.output(
         "status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", "--", *paths
     )
+    # What is ignored is no change to git, and yet in no commit.
+    if changes == "" and not run.output("ls-files", "--", *paths):
+        return None
     return GitFacts(commit=digest, author=findings.shown(author.strip()), dirty=changes != "")
 
 

@@ -7,24 +7,35 @@ goes wrong is a diagnostic at the file; nothing is raised, and one bad file hide
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from errno import ELOOP, EMLINK, ENOENT, ENOTDIR, ENXIO
 from typing import BinaryIO
 
 from reconciler.manifests import beneath, findings, loader
 from reconciler.manifests.find import STANDARD_INPUT, File, Found, find
 from reconciler.manifests.findings import Note
-from reconciler.model import Diagnostic, Document, Location, Severity
+from reconciler.model import Accepted, Diagnostic, Document, Location, Severity
 
-__all__ = ["File", "Found", "documents", "find", "read"]
+__all__ = ["File", "Found", "documents", "find", "load", "read"]
 
 #: A component went away or became a link since it was found. ELOOP is what Linux and macOS say of
 #: a link opened with O_NOFOLLOW, EMLINK what FreeBSD says, ENOTDIR what all say of a folder.
 _MOVED = (ENOENT, ENOTDIR, ELOOP, EMLINK)
 
 
-def documents(found: Found, stdin: BinaryIO | None) -> Iterator[Document | Diagnostic]:
+def _nothing(_: File) -> None:
+    """Knows nothing of any file."""
+
+
+def documents(
+    found: Found,
+    stdin: BinaryIO | None,
+    known: Callable[[File], Iterable[Accepted] | None] = _nothing,
+) -> Iterator[Document | Diagnostic | Accepted]:
     """Yields the documents of everything found, and everything that is wrong, file by file.
+
+    A file of which `known` says what it holds is not read.
+
 
     `stdin` is read to its end if it was among the inputs, at most one byte more than a file may
     have. Where there is no document and nothing else is wrong, the last thing is E023: an empty
@@ -32,7 +43,7 @@ def documents(found: Found, stdin: BinaryIO | None) -> Iterator[Document | Diagn
     """
     yield from found.diagnostics
     is_silent = not found.diagnostics
-    for result in _results(found, stdin):
+    for result in _results(found, stdin, known):
         is_silent = is_silent and (
             isinstance(result, Diagnostic) and result.severity is Severity.WARNING
         )
@@ -51,16 +62,24 @@ def read(file: File) -> bytes | Diagnostic:
         return _read(file, folders)
 
 
-def _results(found: Found, stdin: BinaryIO | None) -> Iterator[Document | Diagnostic]:
+def load(file: File, folders: beneath.Folders) -> Iterator[Document | Diagnostic]:
+    """Yields the documents of one file, and everything that is wrong with it."""
+    content = _read(file, folders)
+    if isinstance(content, bytes):
+        yield from loader.load(content, file.path)
+    else:
+        yield content
+
+
+def _results(
+    found: Found, stdin: BinaryIO | None, known: Callable[[File], Iterable[Accepted] | None]
+) -> Iterator[Document | Diagnostic | Accepted]:
     if found.has_standard_input:
         yield from _from_standard_input(stdin)
     with beneath.open_folders() as folders:
         for file in found.files:
-            content = _read(file, folders)
-            if isinstance(content, bytes):
-                yield from loader.load(content, file.path)
-            else:
-                yield content
+            accepted = known(file)
+            yield from load(file, folders) if accepted is None else accepted
 
 
 def _from_standard_input(stdin: BinaryIO | None) -> Iterator[Document | Diagnostic]:

@@ -21,11 +21,11 @@ from reconciler.model import Json, Reason, StageName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What is wrong with an answer, or that nothing is."""
+    """What is wrong with an answer, or that nothing is; without `message`, the status says it."""
 
     reason: Reason = Reason.OK
     stage: StageName = StageName.QUERY
-    message: str
+    message: str = ""
     hint: str = ""
 
 
@@ -36,26 +36,22 @@ _ANONYMOUS_HINT = "say how to authenticate: `auth: {method: bearer, token: {env:
 _UNEXPECTED = {
     403: Verdict(
         reason=Reason.PERMISSION_DENIED,
-        message="the server forbids this request",
         hint="grant the account access, or check another one: `health: {path: /...}`",
     ),
     429: Verdict(
         reason=Reason.RATE_LIMITED,
-        message="the server limits how often it is asked",
         hint="check less often: `health: {interval: 15m}`",
     ),
     404: Verdict(
         reason=Reason.ASSERTION_FAILED,
-        message="the path does not exist there",
         hint="name one that does: `health: {path: /...}`; it is appended to baseUrl",
     ),
     405: Verdict(
         reason=Reason.ASSERTION_FAILED,
-        message="the path does not take this method",
         hint="name another: `health: {method: GET}`",
     ),
 }
-_SERVER_ERROR = Verdict(reason=Reason.SERVER_ERROR, message="the server has an error of its own")
+_SERVER_ERROR = Verdict(reason=Reason.SERVER_ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,15 +81,15 @@ def judge(
         return Verdict(
             reason=Reason.AUTH_FAILED,
             stage=StageName.AUTH,
-            message=f"{phrase}: the server "
-            + ("asks for a credential" if is_anonymous else "refuses the credential"),
+            message=f"{phrase}: "
+            + ("a credential is asked for" if is_anonymous else "the credential is refused"),
             hint=_ANONYMOUS_HINT if is_anonymous else _CREDENTIAL_HINT,
         )
     if not is_expected:
         meaning = _meaning(status, request_url, answer)
         return Verdict(
             reason=meaning.reason,
-            message=f"{phrase}: {meaning.message}",
+            message=f"{phrase}: {meaning.message}" if meaning.message else phrase,
             hint=meaning.hint,
         )
     return _judge_body(expect, answer) or Verdict(message=phrase)
@@ -138,7 +134,7 @@ def _redirect(request_url: str, location: str) -> Verdict:
         where = "to another path"
     return Verdict(
         reason=Reason.REDIRECT_REFUSED,
-        message=f"the server redirects {where}, and redirects are not followed",
+        message=f"redirects {where}; this is not followed",
         hint=hint,
     )
 
@@ -225,8 +221,11 @@ def _range(entry: int | str) -> tuple[int, int]:
 
 @lru_cache(maxsize=1024)
 def _phrase(status: int) -> str:
-    """Returns `404 Not Found`, the words from the registry and never from the server."""
+    """Returns `404 Not Found`, the words from the registry and never from the server.
+
+    A status that is not registered is `HTTP 599`, for it has to say by itself what it is.
+    """
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
-        return str(status)
+        return f"HTTP {status}"

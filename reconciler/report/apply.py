@@ -21,10 +21,11 @@ _WORD_CELLS = 2 + max(len(phase) for phase in Phase)
 
 def text(view: ApplyView, style: Style) -> str:
     """Returns the whole report for a person."""
-    lines = [plan_screen.headline("Apply", view.plan, view.git, style)]
-    width = max((len(str(result.ref)) for result in view.changes.results), default=0)
+    lines = plan_screen.headline("Apply", view.plan, view.git, style)
+    refs = [change.ref for change in view.changes.results] + [s.ref for s in view.secrets]
+    width = max((len(str(ref)) for ref in refs), default=0)
     results = [_result(result, width, style) for result in view.changes.results]
-    results += [plan_screen.secret_line(change, style) for change in view.secrets]
+    results += [plan_screen.secret_line(change, width, style) for change in view.secrets]
     lines += ["", *results] if results else []
     lines += plan_screen.left_alone(view.plan, view.now, style)
     if view.health is not None and view.health.rows:

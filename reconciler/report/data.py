@@ -118,6 +118,7 @@ def _(view: HealthView) -> JsonObject:
     return {
         "summary": {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))},
         "skipped": view.skipped,
+        "suspendedByHealth": [records.of_row(row) for row in view.suspended],
         "elapsedSeconds": view.elapsed_s,
         "checks": [_check(row) for row in view.rows],
     }

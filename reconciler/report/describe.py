@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from reconciler import kinds, plan
-from reconciler.model import Json, JsonObject, Observation, Outcome, Stage, StageName, canonical
+from reconciler.model import JsonObject, Observation, Outcome, Stage, StageName
 from reconciler.report import events, health, layout, standing, times, words
 from reconciler.report.layout import Cell
 from reconciler.report.style import Style, Tone
@@ -23,30 +23,30 @@ _LAST_STAGE = {Outcome.OK: "ok", Outcome.FAILED: "FAIL", Outcome.INCONCLUSIVE: "
 def text(view: DescribeView, style: Style) -> str:
     """Returns the whole screen."""
     manifest = plan.normal_manifest(view.recorded)
-    lines = [_title(view, style)]
-    lines += [
-        f"  {style.paint(f'{label:<{_LABEL_CELLS}}', Tone.QUIET)} {told}"
-        for label, told in _facts(view, manifest)
-        if told
-    ]
-    lines += ["", *_check(view, style)]
-    lines += [
-        f"  {style.paint(f'{label:<{_LABEL_CELLS}}', Tone.NOTE)} {told}"
-        for label, told in _advice(view)
-    ]
+    lines = _title(view, style)
+    for label, told in _facts(view, manifest):
+        lines += _labelled(label, Tone.QUIET, told, style) if told else []
+    lines += ["", *_check(view, style), *_advice(view, style)]
     if view.transitions:
-        lines += ["", "  Transitions"]
-        lines += [f"    {line}" for line in events.transitions(view.transitions, style)]
+        lines += ["", "  Transitions", *events.transitions(view.transitions, style)]
     return "\n".join(lines) + "\n"
 
 
-def _title(view: DescribeView, style: Style) -> str:
+def _labelled(label: str, tone: Tone, told: str, style: Style) -> list[str]:
+    lead = [Cell("  "), Cell(f"{label:<{_LABEL_CELLS}}", tone), Cell(" ")]
+    return layout.hanging(lead, told, style)
+
+
+def _title(view: DescribeView, style: Style) -> list[str]:
     status = view.recorded.status
-    word = standing.word(status, style)
-    since = f" since {times.utc(status.since_at)} ({times.age(status.since_at, view.now)})"
+    age = times.age(status.since_at, view.now)
     tone = standing.standing_of(status).value.tone
-    title = [Cell(str(view.recorded.ref), Tone.STRONG), Cell("  "), Cell(word, tone), Cell(since)]
-    return layout.sides(title, "", style)
+    title = [
+        Cell(str(view.recorded.ref), Tone.STRONG),
+        Cell(standing.word(status, style), tone),
+        Cell(f"since {times.utc(status.since_at)} ({age})"),
+    ]
+    return layout.flow(title, style)
 
 
 def _facts(view: DescribeView, manifest: JsonObject) -> Iterator[tuple[str, str]]:
@@ -59,8 +59,8 @@ def _facts(view: DescribeView, manifest: JsonObject) -> Iterator[tuple[str, str]
     yield "Endpoint", layout.one_line(words.endpoint(row).text)
     yield "Auth", layout.one_line(spec.get("auth", {}).get("method", ""))
     for pointer, reference in kinds.shape(row.ref.kind).secrets(spec):
-        yield "Secret", layout.one_line(f"/spec{pointer} from {canonical(reference)}")
-    yield "TLS", _tls(spec)
+        yield "Secret", f"{words.field_name(f'/spec{pointer}')} from {words.plain(reference)}"
+    yield "TLS", words.plain(spec.get("tls", {}))
     yield "Source", _source(view)
     yield "State", f"generation {row.generation}, revision {row.revision}, stack {row.stack}"
     yield "Id", row.uid
@@ -74,11 +74,6 @@ def _facts(view: DescribeView, manifest: JsonObject) -> Iterator[tuple[str, str]
 
 def _pairs(mapping: Mapping[str, str]) -> str:
     return layout.one_line(" ".join(f"{key}={mapping[key]}" for key in sorted(mapping)))
-
-
-def _tls(spec: JsonObject) -> str:
-    tls: Mapping[str, Json] = spec.get("tls", {})
-    return layout.one_line(" ".join(f"{key} {canonical(tls[key])}" for key in sorted(tls)))
 
 
 def _source(view: DescribeView) -> str:
@@ -115,7 +110,7 @@ def _check(view: DescribeView, style: Style) -> list[str]:
     lines = [f"  Last check  {when}  {result} in {took}{older}"]
     lines += [f"    {line}" for line in _stages(observation, style)]
     if observation.outcome is not Outcome.OK:
-        lines.append(f"  {style.paint(health.finding(observation), tone)}")
+        lines += layout.hanging([Cell("  ")], health.finding(observation), style, tone)
     return lines
 
 
@@ -136,9 +131,13 @@ def _stage(stage: Stage, outcome: Outcome, style: Style) -> str:
     return f"{stage.name:<6}  {word}  {times.duration(stage.seconds):>7}  {stage.detail}".rstrip()
 
 
-def _advice(view: DescribeView) -> Iterator[tuple[str, str]]:
+def _advice(view: DescribeView, style: Style) -> Iterator[str]:
     observation = view.observation
     if observation is not None and observation.outcome is not Outcome.OK and observation.hint:
-        yield "Hint", layout.one_line(observation.hint)
-    for command in view.try_commands:
-        yield "Try", command
+        yield from _labelled("Hint", Tone.NOTE, layout.one_line(observation.hint), style)
+    label = style.paint(f"{'Try':<{_LABEL_CELLS}}", Tone.NOTE)
+    for suggestion in view.suggestions:
+        # A command is there to be copied: it has its line to itself and is never wrapped.
+        yield f"  {label} {suggestion.command}"
+        if suggestion.note:
+            yield from _labelled("", Tone.PLAIN, layout.one_line(suggestion.note), style)

@@ -36,6 +36,8 @@ class Findings:
     diagnostics: tuple[Diagnostic, ...]
     #: how many files were read
     files: int
+    #: how many manifests were in them
+    documents: int = 0
     #: how many findings the screen shows; None shows all
     limit: int | None = SHOWN
     #: absolute folder that paths are relative to, to make them links; empty makes none
@@ -77,7 +79,7 @@ def summary(findings: Findings, style: Style, *, seconds: float) -> str:
     errors, warnings = findings.count(Severity.ERROR), findings.count(Severity.WARNING)
     took = f"({seconds:.1f} s)"
     if not errors and not warnings:
-        return f"{style.paint('ok', Tone.GOOD)}  {_plural(findings.files, 'file')} valid {took}\n"
+        return f"{style.paint('ok', Tone.GOOD)}  {_read(findings)} valid {took}\n"
     mark = style.paint("x", Tone.BAD) if errors else style.paint("!", Tone.WARNING)
     counts = [_plural(errors, "error")] if errors else []
     counts += [_plural(warnings, "warning")] if warnings else []
@@ -126,6 +128,14 @@ def _place(location: Location, findings: Findings) -> str:
     path = quote(str(PurePosixPath(findings.link_root, location.path)), errors="surrogateescape")
     # OSC 8 hyperlink, as the terminals' shared specification of it says: opener, text, closer.
     return f"\x1b]8;;file://{path}\x1b\\{shown}\x1b]8;;\x1b\\"
+
+
+def _read(findings: Findings) -> str:
+    """Returns `3 files`, or `4 manifests in 3 files` where a file holds another number than one."""
+    files = _plural(findings.files, "file")
+    if findings.documents in (0, findings.files):
+        return files
+    return f"{_plural(findings.documents, 'manifest')} in {files}"
 
 
 def _plural(count: int, noun: str) -> str:

@@ -20,6 +20,7 @@ def document(findings: Findings, _style: Style) -> str:
     whole = {
         "formatVersion": FORMAT_VERSION,
         "files": findings.files,
+        "documents": findings.documents,
         "errors": findings.count(Severity.ERROR),
         "warnings": findings.count(Severity.WARNING),
         "diagnostics": [_plain(found) for found in findings.diagnostics],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.model import Event, Phase
+from reconciler.model import Event, Outcome, Phase, Status
 from reconciler.report import layout, times, words
 from reconciler.report.layout import Cell, Column
 from reconciler.report.style import Style, Tone
@@ -39,7 +39,7 @@ def table(view: EventsView, style: Style) -> str:
             Cell(f"{words.alias(event.ref)}/{event.ref.namespace}/{event.ref.name}"),
             Cell(_what(event), _tone(event)),
             Cell(layout.one_line(event.actor)),
-            Cell(_why(event)),
+            Cell(words.explained(event.reason, event.message)),
         ]
         for event in view.events
     ]
@@ -47,26 +47,41 @@ def table(view: EventsView, style: Style) -> str:
 
 
 def transitions(events: Sequence[Event], style: Style) -> list[str]:
-    """Returns one aligned line per event: when, from where to where, why."""
-    phases = [_what(event) for event in events]
-    width = max((len(phase) for phase in phases), default=0)
+    """Returns a line per event, aligned and indented: when, from where to where, why.
+
+    What does not fit into the width goes on under its beginning.
+    """
+    width = max((layout.cells(_what(event)) for event in events), default=0)
     lines = []
-    for event, phase in zip(events, phases, strict=True):
-        painted = style.paint(phase, _tone(event)) + " " * (width - len(phase))
-        by = f" by {layout.one_line(event.actor)}" if event.actor else ""
-        lines.append(f"{times.utc(event.at)}  {painted}  {_why(event)}{by}".rstrip())
+    for event in events:
+        what = _what(event)
+        gap = Cell(" " * (width - layout.cells(what)) + "  ")
+        lead = [Cell(f"    {times.utc(event.at)}  "), Cell(what, _tone(event)), gap]
+        by = f"by {layout.one_line(event.actor)}" if event.actor else ""
+        told = (words.explained(event.reason, event.message), by)
+        lines += layout.hanging(lead, ", ".join(part for part in told if part), style)
     return lines
 
 
 def _what(event: Event) -> str:
-    """Returns the transition, or the type of an event that is none."""
+    """Returns the transition, the result of a check, or the type of an event that is neither."""
+    if event.type == "result" and event.status is not None:
+        return _result(event.status)
     if event.source is None or event.target is None or event.source is event.target:
         return layout.one_line(event.type)
     return f"{event.source} -> {event.target}"
 
 
-def _why(event: Event) -> str:
-    return layout.one_line(": ".join(part for part in (event.reason, event.message) if part))
+def _result(status: Status) -> str:
+    match status.last_outcome:
+        case Outcome.FAILED:
+            return f"failed, {status.consecutive_failures} in a row"
+        case Outcome.OK:
+            return f"ok, {status.consecutive_successes} in a row"
+        case Outcome.INCONCLUSIVE:
+            return "inconclusive"
+        case None:
+            return "result"
 
 
 def _tone(event: Event) -> Tone:

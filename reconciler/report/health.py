@@ -19,6 +19,10 @@ OUTCOMES = {
     Outcome.FAILED: ("✗", "failed", Tone.BAD),
     Outcome.INCONCLUSIVE: ("!", "inconclusive", Tone.WARNING),
 }
+#: Of those that are suspended by health, so many are named.
+_SHOWN_SUSPENDED = 5
+_HINT = (Cell("  "), Cell("hint", Tone.NOTE), Cell(" "))
+_BY_APPLY = "a changed secret, address or login is checked again by the next `apply`"
 _COLUMNS = (
     Column(title="  RESULT"),
     Column(title="KIND", optional=True),
@@ -30,9 +34,9 @@ _COLUMNS = (
 
 
 def table(view: HealthView, style: Style) -> str:
-    """Returns a line per check, the hints of those that failed, and a summary."""
+    """Returns a line per check, the hints of those that failed, who was left out, a summary."""
     lines = checks(view.rows, style) if view.rows else []
-    lines += [*hints(view.rows, style), _summary(view, style)]
+    lines += [*hints(view.rows, style), *_left_out(view, style), _summary(view, style)]
     if view.next_command:
         lines.append(f"next: {style.paint(view.next_command, Tone.NOTE)}")
     return "\n".join(lines) + "\n"
@@ -67,8 +71,28 @@ def hints(rows: Sequence[HealthRow], style: Style) -> list[str]:
     for hint, needing in found.items():
         more = f" and {len(needing) - 1} more" if len(needing) > 1 else ""
         name = f"{needing[0].ref.namespace}/{needing[0].ref.name}{more}"
-        lines.append(f"  {style.paint('hint', Tone.NOTE)} {name}: {hint}")
+        lines += layout.hanging(_HINT, f"{name}: {hint}", style)
     return lines
+
+
+def _left_out(view: HealthView, style: Style) -> list[str]:
+    """Returns who is not contacted any more, and what ends that."""
+    if not view.suspended:
+        return []
+    rows = sorted(view.suspended, key=lambda row: row.ref)
+    lines = [style.paint("not checked, because earlier checks failed:", Tone.STRONG)]
+    for row in rows[:_SHOWN_SUSPENDED]:
+        look = standing.standing_of(row.status).value
+        name = Cell(f"  {style.glyph(look.glyph)} {row.ref.namespace}/{row.ref.name}", look.tone)
+        told = f"suspended {standing.why(row.status, row.hold, view.now)}"
+        lines += layout.hanging([name, Cell("  ")], told, style)
+    more = len(rows) - _SHOWN_SUSPENDED
+    lines += [f"    and {more} more"] if more > 0 else []
+    names = " ".join(str(row.ref) for row in rows[:_SHOWN_SUSPENDED])
+    # A command is there to be copied and is never wrapped.
+    hint = "".join(style.paint(cell.text, cell.tone) for cell in _HINT)
+    resume = f"{hint}otherwise, once the cause is gone: reconciler resume {names}"
+    return [*lines, *layout.hanging(_HINT, _BY_APPLY, style), resume]
 
 
 def counts(view: HealthView, style: Style) -> str:
@@ -85,12 +109,8 @@ def counts(view: HealthView, style: Style) -> str:
 
 
 def finding(observation: Observation) -> str:
-    """Returns on one line which stage ended the check and why; empty where all is well."""
-    message = layout.one_line(observation.message)
-    told = f"{observation.reason}: {message}" if message else str(observation.reason)
-    if observation.outcome is Outcome.OK:
-        return message
-    return f"{observation.stages[-1].name}: {told}" if observation.stages else told
+    """Returns on one line what the check found; empty where there is nothing to say."""
+    return words.explained(observation.reason, observation.message)
 
 
 def phase_change(before: Phase, after: Phase) -> str:

@@ -13,7 +13,7 @@ _INDENT = "        "
 def text(view: HistoryView, style: Style) -> str:
     """Returns one block per revision."""
     row = view.recorded
-    lines = [style.paint(f"History of {row.ref}", Tone.STRONG) + f"  {row.uid}"]
+    lines = layout.flow([Cell(f"History of {row.ref}", Tone.STRONG), Cell(row.uid)], style)
     for entry in sorted(view.rows, key=lambda entry: -entry.revision.number):
         lines += ["", *_revision(entry, view, style)]
     return "\n".join(lines) + "\n"
@@ -29,6 +29,7 @@ def _revision(entry: HistoryRow, view: HistoryView, style: Style) -> list[str]:
     if revision.ref != view.recorded.ref:
         facts.insert(0, f"as {revision.ref}")
     title = [Cell(f"{revision.number:>4}  "), Cell(action, mark.tone), Cell(when)]
-    lines = [layout.sides(title, words.source(revision.source), style)]
-    lines.append(_INDENT + layout.one_line(", ".join(fact for fact in facts if fact)))
+    lines = layout.sides(title, words.source(revision.source), style)
+    told = layout.one_line(", ".join(fact for fact in facts if fact))
+    lines += layout.hanging([Cell(_INDENT)], told, style)
     return [*lines, *words.field_lines(entry.fields, None, _INDENT, style)]

@@ -2,7 +2,7 @@
 
 Pure. Widths are counted in terminal cells, on the text before it is painted. The last column of a
 table is the long one: it takes what is left of the line and is cut, never wrapped, so that one
-row stays one line for `grep`.
+row stays one line for `grep`. Text outside of tables is wrapped at its spaces and never cut.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from reconciler.model import Json, canonical
 from reconciler.report.style import Style, Tone
 
 _GAP = "  "
-#: The last column gets at least this much; columns that may go make room for it.
+#: The last column gets at least this much; columns that may go make room for it. So does wrapped
+#: text, however far right it begins.
 _LAST_COLUMN_CELLS = 24
 
 
@@ -76,14 +77,69 @@ def pad(text: str, room: int) -> str:
     return text + " " * (room - cells(text))
 
 
-def sides(left: Sequence[Cell], right: str, style: Style) -> str:
-    """Returns one line with `left` at its start and `right`, in a quiet tone, at its end."""
+def sides(left: Sequence[Cell], right: str, style: Style) -> list[str]:
+    """Returns a line with `left` at its start and `right`, in a quiet tone, at its end.
+
+    Where both do not fit, `right` stands at the end of a line of its own.
+    """
     used = sum(cells(cell.text) for cell in left)
     text = "".join(style.paint(cell.text, cell.tone) for cell in left)
+    quiet = style.paint(right, Tone.QUIET)
     if not right:
-        return text.rstrip()
-    room = (style.width or 0) - used - cells(right)
-    return text + " " * max(room, len(_GAP)) + style.paint(right, Tone.QUIET)
+        return [text]
+    if style.width is None:
+        return [text + _GAP + quiet]
+    room = style.width - used - cells(right)
+    if room < len(_GAP):
+        return [text, " " * (style.width - cells(right)) + quiet]
+    return [text + " " * room + quiet]
+
+
+def wrap(text: str, room: int | None) -> list[str]:
+    """Returns `text` as lines of at most `room` cells, broken at its spaces; None breaks nothing.
+
+    A word that is longer has a line of its own and stays whole: it may be an address to copy.
+    """
+    if room is None or cells(text) <= room:
+        return [text]
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and cells(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def hanging(lead: Sequence[Cell], text: str, style: Style, tone: Tone = Tone.PLAIN) -> list[str]:
+    """Returns `text` after `lead`, wrapped to the width, further lines under the first."""
+    used = sum(cells(cell.text) for cell in lead)
+    room = None if style.width is None else max(style.width - used, _LAST_COLUMN_CELLS)
+    first, *more = [style.paint(line, tone) for line in wrap(text, room)]
+    head = "".join(style.paint(cell.text, cell.tone) for cell in lead)
+    return [(head + first).rstrip(), *(" " * used + line for line in more)]
+
+
+def flow(parts: Sequence[Cell], style: Style) -> list[str]:
+    """Returns `parts`, none of them broken, with gaps between on as few lines as the width allows.
+
+    Lines but the first are indented.
+    """
+    lines: list[list[Cell]] = []
+    used = 0
+    for part in parts:
+        taken = len(_GAP) + cells(part.text)
+        if lines and (style.width is None or used + taken <= style.width):
+            lines[-1].append(part)
+            used += taken
+        else:
+            used = taken if lines else cells(part.text)
+            lines.append([part])
+    return [
+        _GAP * bool(number) + _GAP.join(style.paint(part.text, part.tone) for part in line)
+        for number, line in enumerate(lines)
+    ]
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], style: Style) -> list[str]:

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from reconciler import kinds
 from reconciler.model import Action, Change, GitFacts, Plan, SecretChange
 from reconciler.report import diagnostics, layout, standing, words
 from reconciler.report.layout import Cell
 from reconciler.report.style import Style, Tone
 from reconciler.report.views import PlanView
 
-_INDENT = "      "
+_INDENT = Cell("      ")
 
 
 def text(view: PlanView, style: Style) -> str:
     """Returns the whole plan for a person."""
     plan = view.plan
     secrets, lonely = by_change(view)
-    lines = [headline("Plan", plan, view.git, style)]
+    lines = headline("Plan", plan, view.git, style)
     for change in plan.changes:
         lines += ["", *_change(change, secrets.get(change.uid), view, style)]
     if lonely:
-        lines += ["", "Secrets that changed", *(secret_line(change, style) for change in lonely)]
+        width = max(len(str(change.ref)) for change in lonely)
+        lines += ["", *(secret_line(change, width, style) for change in lonely)]
     lines += left_alone(plan, view.now, style)
     if plan.warnings:
         found = diagnostics.Findings(diagnostics=plan.warnings, files=0)
@@ -35,27 +35,24 @@ def text(view: PlanView, style: Style) -> str:
 
 
 def concise(view: PlanView, _style: Style) -> str:
-    """Returns one line per change, `path:line: action ref: pointers`, nothing for no change."""
+    """Returns one line per change, `path:line: action ref: fields`, nothing for no change."""
     secrets, lonely = by_change(view)
     lines = [_concise(change, secrets.get(change.uid)) for change in view.plan.changes]
     lines += [
-        f"-: secret {change.ref}: {', '.join(words.secret_pointers(change))}" for change in lonely
+        f"-: secret {change.ref}: {', '.join(words.secret_names(change))}" for change in lonely
     ]
     return "".join(f"{line}\n" for line in lines)
 
 
-def headline(title: str, plan: Plan, git: GitFacts | None, style: Style) -> str:
+def headline(title: str, plan: Plan, git: GitFacts | None, style: Style) -> list[str]:
     """Returns the first line: which plan, of which stack, at which commit."""
     commit = words.commit(git)
-    return "  ".join(
-        part
-        for part in (
-            style.paint(f"{title} {words.short_digest(plan.digest)}", Tone.STRONG),
-            f"stack {layout.one_line(plan.options.stack)}",
-            f"git {commit}" if commit else "",
-        )
-        if part
-    )
+    parts = [
+        Cell(f"{title} {words.short_digest(plan.digest)}", Tone.STRONG),
+        Cell(f"stack {layout.one_line(plan.options.stack)}"),
+        *([Cell(f"git {commit}")] if commit else []),
+    ]
+    return layout.flow(parts, style)
 
 
 def counts(view: PlanView) -> str:
@@ -73,38 +70,38 @@ def by_change(view: PlanView) -> tuple[dict[str | None, SecretChange], list[Secr
     return secrets, [change for change in view.secrets if change.uid not in changed]
 
 
-def secret_line(change: SecretChange, style: Style) -> str:
-    """Returns the line of a connection of which only secrets changed."""
-    pointers = ", ".join(words.secret_pointers(change))
-    return "  " + style.paint(f"~ {change.ref}  {pointers}  secret changed", Tone.WARNING)
+def secret_line(change: SecretChange, width: int, style: Style) -> str:
+    """Returns the line of a connection of which only secrets changed; `width` is that of refs."""
+    action = style.paint(f"~ {'secret':<{words.ACTION_CELLS}}", Tone.WARNING)
+    return f"  {action}  {change.ref!s:<{width}}  {', '.join(words.secret_names(change))} changed"
 
 
 def left_alone(plan: Plan, now: datetime, style: Style) -> list[str]:
     """Returns the block of what has nothing to do but something to say, empty without any."""
     if not plan.notices:
         return []
-    return ["", "Left alone", *(_notice(notice, now, style) for notice in plan.notices)]
+    lines = ["", "Left alone"]
+    for notice in plan.notices:
+        lines += _notice(notice, now, style)
+    return lines
 
 
 def _change(change: Change, secret: SecretChange | None, view: PlanView, style: Style) -> list[str]:
     mark = words.ACTIONS[change.action]
     action = f"{style.glyph(mark.glyph)} {change.action:<{words.ACTION_CELLS}}"
     title = [Cell("  "), Cell(action, mark.tone), Cell(f"  {change.ref}")]
-    if change.previous is not None:
-        title.append(Cell(f"  was {change.previous}", Tone.QUIET))
-    lines = [layout.sides(title, words.place(change), style)]
-    lines += [
-        _INDENT + style.paint(f"! {name}: {told}", Tone.ALARM)
-        for name, told in words.alarms(change)
-    ]
-    if change.reason:
-        lines.append(_INDENT + style.paint(layout.one_line(change.reason), Tone.QUIET))
-    if change.action is Action.CREATE and change.resource is not None:
-        where = kinds.kind(change.ref.kind).endpoint(change.resource.spec).text
-        lines.append(f"{_INDENT}connects to {layout.one_line(where)}")
-    lines += words.field_lines(change.fields, secret, _INDENT, style)
+    lines = layout.sides(title, words.place(change), style)
+    for name, told in words.alarms(change):
+        alarm = Cell(f"! {name}: ", Tone.ALARM)
+        lines += layout.hanging([_INDENT, alarm], told, style, Tone.ALARM)
+    if why := words.reason(change):
+        lines += layout.hanging([_INDENT], why, style, Tone.QUIET)
+    if where := words.destination(change):
+        lines += layout.hanging([_INDENT], where, style)
+    lines += words.field_lines(change.fields, secret, _INDENT.text, style)
     if change.hold is not None:
-        lines.append(_INDENT + style.paint(standing.held(change.hold, view.now), Tone.NOTE))
+        held = standing.held(change.hold, view.now)
+        lines += layout.hanging([_INDENT], held, style, Tone.NOTE)
     return lines
 
 
@@ -115,10 +112,10 @@ def notice_reason(notice: Change, now: datetime) -> str:
     return layout.one_line(notice.reason)
 
 
-def _notice(notice: Change, now: datetime, style: Style) -> str:
+def _notice(notice: Change, now: datetime, style: Style) -> list[str]:
     mark = words.ACTIONS[Action.NOOP]
-    told = notice_reason(notice, now)
-    return f"  {style.paint(style.glyph(mark.glyph), mark.tone)} {notice.ref}  {told}"
+    lead = [Cell("  "), Cell(style.glyph(mark.glyph), mark.tone), Cell(f" {notice.ref}  ")]
+    return layout.hanging(lead, notice_reason(notice, now), style)
 
 
 def _footer(view: PlanView, style: Style) -> list[str]:
@@ -138,10 +135,10 @@ def _footer(view: PlanView, style: Style) -> list[str]:
 
 
 def _concise(change: Change, secret: SecretChange | None) -> str:
-    pointers = [layout.one_line(field.pointer) for field in change.fields]
-    pointers += words.secret_pointers(secret) if secret else []
+    names = [words.field_name(field.pointer) for field in change.fields]
+    names += words.secret_names(secret) if secret else []
     marks = [f" [{name}: {told}]" for name, told in words.alarms(change)]
-    listed = f": {', '.join(pointers)}" if pointers else ""
+    listed = f": {', '.join(names)}" if names else ""
     was = f" (was {change.previous})" if change.previous else ""
     where = words.place(change) or "-"
     return f"{where}: {change.action} {change.ref}{was}{listed}{''.join(marks)}"

@@ -36,7 +36,7 @@ def github(view: PlanView, _style: Style) -> str:
 
 
 def _told(change: Change) -> str:
-    fields = ", ".join(field.pointer for field in change.fields)
+    fields = ", ".join(words.field_name(field.pointer) for field in change.fields)
     alarms = (f"{name}: {told}" for name, told in words.alarms(change))
     parts = (*alarms, change.reason, fields)
     return layout.one_line("; ".join(part for part in parts if part))

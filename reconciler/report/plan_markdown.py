@@ -76,9 +76,10 @@ def _alerts(changes: list[Change]) -> list[str]:
 
 def _row(change: Change, secret: SecretChange | None) -> str:
     glyph = words.ACTIONS[change.action].glyph
-    told = [field.pointer.removeprefix("/spec/") for field in change.fields]
+    told = [words.field_name(field.pointer) for field in change.fields]
     told += _secret_words(secret) if secret else []
-    return _cells(f"`{glyph}` {change.action}", change.ref, ", ".join(told) or change.reason)
+    told = told or [part for part in (words.reason(change), words.destination(change)) if part]
+    return _cells(f"`{glyph}` {change.action}", change.ref, ", ".join(told))
 
 
 def _secret_row(change: SecretChange) -> str:
@@ -86,7 +87,7 @@ def _secret_row(change: SecretChange) -> str:
 
 
 def _secret_words(change: SecretChange) -> list[str]:
-    return [f"{pointer} secret changed" for pointer in words.secret_pointers(change)]
+    return [f"{name} secret changed" for name in words.secret_names(change)]
 
 
 def _notice_row(notice: Change, view: PlanView) -> str:

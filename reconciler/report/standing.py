@@ -22,7 +22,8 @@ from reconciler.model import (
     Status,
     SuspendedBy,
 )
-from reconciler.report import layout, times
+from reconciler.report import layout, times, words
+from reconciler.report.layout import Cell
 from reconciler.report.style import Style, Tone
 
 
@@ -89,9 +90,8 @@ def word(status: Status, style: Style) -> str:
 
 def why(status: Status, hold: Hold | None, now: datetime) -> str:
     """Returns on one line why the status is what it is, empty where all is well."""
-    finding = _finding(status)
-    order = held(hold, now) if hold else ""
-    return "; ".join(part for part in (finding, order) if part)
+    order = _order(status, hold, now) if hold else ""
+    return "; ".join(part for part in (_finding(status), order) if part)
 
 
 def held(hold: Hold, now: datetime) -> str:
@@ -100,34 +100,40 @@ def held(hold: Hold, now: datetime) -> str:
     return layout.one_line(f"{told}: {hold.reason}" if hold.reason else told)
 
 
+def _order(status: Status, hold: Hold, now: datetime) -> str:
+    """Returns a hold beside its status; what that shows, suspended and since when, is left out."""
+    is_shown = standing_of(status) is Standing.SUSPENDED_BY_USER and hold.kind is HoldKind.SUSPEND
+    if not is_shown:
+        return held(hold, now)
+    return layout.one_line(": ".join(part for part in (f"by {hold.actor}", hold.reason) if part))
+
+
 def counts(statuses: Iterable[Status]) -> list[tuple[Standing, int]]:
     """Returns how many connections have each standing that occurs, worst first."""
     found = [standing_of(status) for status in statuses]
     return [(standing, found.count(standing)) for standing in Standing if standing in found]
 
 
-def summary(statuses: Iterable[Status], style: Style) -> str:
-    """Returns the counts on one line: `1 failed  2 active`."""
-    parts = [
-        style.paint(f"{number} {standing.value.words}", standing.value.tone)
+def summary(statuses: Iterable[Status]) -> list[Cell]:
+    """Returns the counts, worst first: `1 failed`, `2 active`."""
+    return [
+        Cell(f"{number} {standing.value.words}", standing.value.tone)
         for standing, number in counts(statuses)
     ]
-    return "  ".join(parts)
 
 
 def _finding(status: Status) -> str:
     standing = standing_of(status)
-    message = layout.one_line(status.message)
-    explained = f"{status.reason}: {message}" if message else str(status.reason)
+    explained = words.explained(status.reason, status.message)
     match standing:
         case Standing.PENDING:
             awaited = "not checked yet" if status.checked_at is None else "to be checked again"
-            return awaited if status.reason is Reason.APPLIED else f"{status.reason}: {awaited}"
+            return awaited if status.reason is Reason.APPLIED else f"{awaited} [{status.reason}]"
         case Standing.ACTIVE:
             return "" if status.reason in AWAITING_CHECK_REASONS | {Reason.OK} else explained
         case Standing.SUSPENDED_BY_HEALTH:
-            last = message or layout.one_line(status.last_error)
-            return f"by health, {status.reason}: {last}" if last else f"by health, {status.reason}"
+            last = words.explained(status.reason, status.message or status.last_error)
+            return f"by health: {last}"
         case Standing.SUSPENDED_BY_USER:
             is_intent = status.reason is Reason.SUSPENDED_BY_MANIFEST
             return "by the manifest" if is_intent else ""

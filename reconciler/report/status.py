@@ -96,13 +96,16 @@ def _screen(view: StatusView, columns: Sequence[tuple[Column, _MakeCell]], style
     ]
     shape = [*(column for column, _ in columns), Column(title="WHY")]
     lines = layout.table(shape, rows, style)
-    return "\n".join([*lines, _summary(view, style)]) + "\n"
+    return "\n".join([*lines, *_summary(view, style)]) + "\n"
 
 
-def _summary(view: StatusView, style: Style) -> str:
+def _summary(view: StatusView, style: Style) -> list[str]:
     selected = len(view.rows)
-    share = f"{selected} of {view.total}" if selected != view.total else f"{selected}"
-    counted = standing.summary((row.status for row in view.rows), style)
+    share = f"{selected} of " if selected != view.total else ""
     commit = words.commit(view.git)
-    parts = [share, counted, style.paint(f"as of commit {commit}", Tone.QUIET) if commit else ""]
-    return "  ".join(part for part in parts if part)
+    parts = [
+        Cell(share + words.plural(view.total, "connection")),
+        *standing.summary(row.status for row in view.rows),
+        *([Cell(f"as of commit {commit}", Tone.QUIET)] if commit else []),
+    ]
+    return layout.flow(parts, style)

@@ -61,6 +61,8 @@ class HealthView:
     rows: tuple[HealthRow, ...]
     #: selected connections that were not checked: suspended, archived or not due
     skipped: int = 0
+    #: those among them that an earlier pass suspended
+    suspended: tuple[Recorded, ...] = ()
     #: wall time of the pass
     elapsed_s: float = 0.0
     next_command: str = ""
@@ -94,6 +96,15 @@ class StatusView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """A command worth trying now."""
+
+    command: str
+    #: when it helps, or what it does besides; half a sentence, or empty
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeView:
     """Everything known of one connection."""
 
@@ -104,8 +115,8 @@ class DescribeView:
     revision: Revision | None = None
     #: the newest transitions, oldest first
     transitions: tuple[Event, ...] = ()
-    #: commands worth trying now
-    try_commands: tuple[str, ...] = ()
+    #: the most likely to help first
+    suggestions: tuple[Suggestion, ...] = ()
     now: datetime
 
 

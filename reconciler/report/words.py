@@ -5,7 +5,9 @@ Pure. A table per thing, so that one word means the same on every screen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler import kinds, plan
@@ -17,10 +19,12 @@ from reconciler.model import (
     FieldOp,
     GitFacts,
     Json,
+    Reason,
     Recorded,
     Ref,
     SecretChange,
     Source,
+    canonical,
 )
 from reconciler.report import layout
 from reconciler.report.style import Style, Tone
@@ -55,6 +59,10 @@ FIELDS = {
     FieldOp.REMOVE: Mark(glyph="-", tone=Tone.BAD),
     FieldOp.REPLACE: Mark(glyph="~", tone=Tone.WARNING),
 }
+#: What a change's other lines say already.
+_EVIDENT = frozenset({plan.NOT_RECORDED, plan.CHANGED})
+#: A key that reads well after a dot.
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 #: Cells of the longest action.
 ACTION_CELLS = max(len(action) for action in Action)
 
@@ -94,6 +102,55 @@ def place(change: Change) -> str:
     return source(change.recorded.source) if change.recorded is not None else ""
 
 
+def explained(reason: str, message: str) -> str:
+    """Returns on one line what was found, and last its reason: `no such host [DnsFailure]`.
+
+    The message comes first because the end is what a narrow table cuts. A reason alone stands
+    without brackets, and that all is well needs no reason.
+    """
+    said = "" if reason == Reason.OK else layout.one_line(reason)
+    told = "" if message in _EVIDENT else layout.one_line(message)
+    return f"{told} [{said}]" if told and said else told or said
+
+
+def reason(change: Change) -> str:
+    """Returns on one line why a change is made, empty where its other lines show it."""
+    return "" if change.reason in _EVIDENT else layout.one_line(change.reason)
+
+
+def destination(change: Change) -> str:
+    """Returns on one line where a new connection will connect to; empty for any other change."""
+    if change.action is not Action.CREATE or change.resource is None:
+        return ""
+    where = kinds.kind(change.ref.kind).endpoint(change.resource.spec).text
+    return f"connects to {layout.one_line(where)}"
+
+
+def field_name(pointer: str) -> str:
+    """Returns a JSON pointer from the manifest's root as people write it: `auth.password`.
+
+    What is not under `spec` keeps its beginning: `metadata.labels.team`. A key that a dot would
+    tear is quoted: `metadata.labels["example.com/team"]`.
+    """
+    keys = [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
+    if len(keys) > 1 and keys[0] == "spec":
+        keys = keys[1:]
+    first, *inner = keys or [""]
+    parts = [f".{key}" if _PLAIN_KEY.fullmatch(key) else f"[{json.dumps(key)}]" for key in inner]
+    return layout.one_line(first + "".join(parts))
+
+
+def plain(data: Json) -> str:
+    """Returns JSON from a manifest without its syntax, on one line: `env ORDERS`, `verify true`."""
+    match data:
+        case str():
+            return layout.one_line(data)
+        case Mapping():
+            return ", ".join(f"{layout.one_line(key)} {plain(data[key])}" for key in sorted(data))
+        case _:
+            return layout.one_line(canonical(data))
+
+
 def field_value(field: FieldChange, style: Style) -> str:
     """Returns what became of a field: `5432 -> 6432`, the new value, or the value that went."""
 
@@ -112,19 +169,18 @@ def field_value(field: FieldChange, style: Style) -> str:
 def field_lines(
     fields: Sequence[FieldChange], secret: SecretChange | None, indent: str, style: Style
 ) -> list[str]:
-    """Returns one aligned line per field and changed secret: `~ /spec/port  5432 -> 6432`."""
+    """Returns one aligned line per field and changed secret: `~ port  5432 -> 6432`."""
     told = [
-        (FIELDS[field.op], layout.one_line(field.pointer), field_value(field, style))
-        for field in fields
+        (FIELDS[field.op], field_name(field.pointer), field_value(field, style)) for field in fields
     ]
     if secret is not None:
         mark = FIELDS[FieldOp.REPLACE]
-        told += [(mark, pointer, "secret changed") for pointer in secret_pointers(secret)]
-    width = max((layout.cells(pointer) for _, pointer, _ in told), default=0)
+        told += [(mark, name, "secret changed") for name in secret_names(secret)]
+    width = max((layout.cells(name) for _, name, _ in told), default=0)
     room = None if style.width is None else style.width - len(indent)
     lines = []
-    for mark, pointer, value in told:
-        text = f"{mark.glyph} {layout.pad(pointer, width)}  {value}"
+    for mark, name, value in told:
+        text = f"{mark.glyph} {layout.pad(name, width)}  {value}"
         lines.append(indent + style.paint(layout.cut(text, room, style), mark.tone))
     return lines
 
@@ -156,9 +212,9 @@ def is_removal(change: Change) -> bool:
     return change.action in (Action.ARCHIVE, Action.DELETE)
 
 
-def secret_pointers(change: SecretChange) -> list[str]:
-    """Returns the changed secrets as pointers from the manifest's root: `/spec/auth/password`."""
-    return [layout.one_line(f"/spec{pointer}") for pointer in change.pointers]
+def secret_names(change: SecretChange) -> list[str]:
+    """Returns the fields of which the secret changed: `auth.password`."""
+    return [field_name(f"/spec{pointer}") for pointer in change.pointers]
 
 
 def action_counts(actions: Iterable[Action]) -> str:

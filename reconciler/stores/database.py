@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from reconciler.errors import Conflict
+from reconciler.errors import RowsMoved
 from reconciler.model import Event, Observation, Phase, Recorded, Revision, Run
 from reconciler.stores import (
     EventQuery,
@@ -35,6 +35,7 @@ from reconciler.stores import (
     RowWrite,
     Verdict,
     Write,
+    bulk,
     inspection,
     logins,
     new_file,
@@ -212,7 +213,7 @@ def _current(connection: Connection, uids: Collection[str]) -> dict[str, _Curren
         for batch in batches(uids)
         for uid, version, ref_key in connection.execute(
             columns.where(_row.uid.in_(batch)).with_for_update()
-        )
+        ).all()
     }
 
 
@@ -243,7 +244,7 @@ def _require_unmoved(writes: Sequence[RowWrite], current: dict[str, _Current]) -
     if moved:
         others = f" and {len(moved) - 1} more" if len(moved) > 1 else ""
         message = f"another process changed {moved[0]}{others} meanwhile"
-        raise Conflict(message, "run it again: the plan is made anew")
+        raise RowsMoved(message, "run it again: the plan is made anew")
 
 
 def _version(row: _Current | None) -> int | None:
@@ -257,11 +258,9 @@ def _kept_revisions(write: Write) -> tuple[Revision, ...]:
 
 
 def _update(connection: Connection, changed: Sequence[Recorded]) -> None:
-    if changed:
-        statement = update(tables.connections).where(_row.uid == bindparam("row_uid"))
-        connection.execute(
-            statement, [{"row_uid": row.uid} | rows.recorded_columns(row) for row in changed]
-        )
+    statement = update(tables.connections).where(_row.uid == bindparam("row_uid"))
+    values = [{"row_uid": row.uid} | rows.recorded_columns(row) for row in changed]
+    bulk.execute(connection, statement, values)
 
 
 def _insert(
@@ -270,5 +269,4 @@ def _insert(
     columns_of: Callable[[Value], rows.Columns],
     values: Sequence[Value],
 ) -> None:
-    if values:
-        connection.execute(insert(table), [columns_of(value) for value in values])
+    bulk.execute(connection, insert(table), [columns_of(value) for value in values])

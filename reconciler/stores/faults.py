@@ -14,7 +14,13 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from reconciler.errors import Conflict, ReconcilerError, StoreDamaged, StoreUnavailable
+from reconciler.errors import (
+    Conflict,
+    ReconcilerError,
+    RowsMoved,
+    StoreDamaged,
+    StoreUnavailable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Fault:
 RESTORE = "restore a backup with `reconciler state restore`; the file was left as it is"
 _AGAIN = "run it again; `--lock-timeout` waits longer"
 _TAKEN = Fault(
-    Conflict, "another process stored a connection of the same name meanwhile", "run it again"
+    RowsMoved, "another process stored a connection of the same name meanwhile", "run it again"
 )
 _GONE = Fault(Conflict, "another process deleted the connection meanwhile", "run it again")
 _DAMAGED = Fault(StoreDamaged, "the state store {place} is damaged", RESTORE)

@@ -110,10 +110,10 @@ def recorded(row: Row) -> Recorded:
     if None in row[:_REQUIRED]:
         raise ValueError("a required column is NULL")
     _require_integers(generation, revision, version, source_line, failures, successes)
-    _require_digest(text, digest)
     ref = Ref(kind=kind, namespace=namespace, name=name)
     if ref.key != ref_key:
         raise ValueError("the key differs from the name")
+    _require_digest(text, digest, ref, uid)
     return Recorded(
         uid=uid,
         ref=ref,
@@ -175,11 +175,12 @@ def revision(row: Row) -> Revision:
     if None in row[:-1]:
         raise ValueError("a required column is NULL")
     _require_integers(number, line)
-    _require_digest(text, digest)
+    ref = Ref(kind=kind, namespace=namespace, name=name)
+    _require_digest(text, digest, ref, uid)
     return Revision(
         uid=uid,
         number=number,
-        ref=Ref(kind=kind, namespace=namespace, name=name),
+        ref=ref,
         text=text,
         digest=digest,
         action=Action(action),
@@ -303,10 +304,10 @@ def run(row: Row) -> Run:
     )
 
 
-def _require_digest(text: str, digest: str) -> None:
-    """Refuses a manifest that was edited in the store: it decides where credentials are sent."""
+def _require_digest(text: str, digest: str, ref: Ref, uid: str) -> None:
+    """Refuses a manifest edited in the store: it decides where and as whom we connect."""
     if hashlib.sha256(text.encode()).hexdigest() != digest:
-        raise ValueError("the manifest differs from its digest")
+        raise StoreDamaged(f"the manifest kept for {ref} ({uid}) differs from its digest", REPAIR)
 
 
 def _require_integers(*values: Json) -> None:

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import os
 
-from tests.corpus.cases import API, CANARY, Case, Place
+from tests.corpus.cases import API, CANARY, Case, Place, Prepare
 
 _SECRET = f"password: {CANARY}\n"
+_LEADS_OUT = "E020]: the link leads out of the folder that was given"
+_NOT_REGULAR = "E025]: this is a device, a pipe, a socket or a folder"
+_BAD_NAME = "E021]: the name holds control characters or is not UTF-8"
+_NONE_FOUND = "E023]: no manifest was found"
 
 
-def _link_out(place: Place) -> None:
-    (place.outside / "secret").write_text(_SECRET)
-    place.write("manifests/good.yaml", API)
-    (place.folder / "manifests/evil.yaml").symlink_to(place.outside / "secret")
+def _link(path: str, *, to_folder: bool = False) -> Prepare:
+    """Returns what makes `path` a link to a secret outside the project, or to its folder."""
+
+    def prepare(place: Place) -> None:
+        secret = place.outside / "secret.yaml"
+        secret.write_text(_SECRET)
+        link = place.folder / path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(place.outside if to_folder else secret)
+
+    return prepare
 
 
-def _folder_link_out(place: Place) -> None:
-    (place.outside / "secret.yaml").write_text(_SECRET)
-    place.write("manifests/good.yaml", API)
-    (place.folder / "manifests/evil").symlink_to(place.outside)
+def _link_to(target: str, path: str) -> Prepare:
+    def prepare(place: Place) -> None:
+        link = place.folder / path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
 
-
-def _project_link_out(place: Place) -> None:
-    (place.outside / "secret.yaml").write_text(_SECRET)
-    (place.folder / "manifests").symlink_to(place.outside)
-
-
-def _link_to_itself(place: Place) -> None:
-    place.write("manifests/good.yaml", API)
-    (place.folder / "manifests/evil.yaml").symlink_to("evil.yaml")
+    return prepare
 
 
 def _hard_link(place: Place) -> None:
@@ -39,22 +43,20 @@ def _hard_link(place: Place) -> None:
 
 
 def _pipe(place: Place) -> None:
-    place.write("manifests/good.yaml", API)
+    (place.folder / "manifests").mkdir()
     os.mkfifo(place.folder / "manifests/pipe.yaml")
 
 
 def _many_files(place: Place) -> None:
-    folder = place.folder / "manifests"
-    folder.mkdir()
-    (folder / "0.yaml").touch()
+    first = place.write("manifests/0.yaml", "")
     for number in range(1, 10_002):
-        os.link(folder / "0.yaml", folder / f"{number}.yaml")
+        os.link(first, first.with_name(f"{number}.yaml"))
 
 
-def _named(name: bytes) -> None:
+def _named(name: bytes) -> Prepare:
     def prepare(place: Place) -> None:
-        place.write("manifests/good.yaml", API)
-        with open(os.fsencode(place.folder / "manifests") + b"/" + name, "wb") as file:
+        folder = place.write("manifests/good.yaml", API).parent
+        with open(os.fsencode(folder) + b"/" + name, "wb") as file:
             file.write(API.replace("crm", "other").encode())
 
     return prepare
@@ -75,21 +77,102 @@ def _applied_then_empty(place: Place) -> None:
 
 
 CASES = (
-    Case(row="B077", what="link out of the project", prepare=_link_out, says="E"),
-    Case(row="B077", what="link of a folder out of the project", prepare=_folder_link_out, says="E"),
-    Case(row="B077", what="link of all manifests out of the project", prepare=_project_link_out, says="E"),
-    Case(row="B077", what="link to itself", prepare=_link_to_itself, says="E"),
-    Case(row="B077", what="link to the process", prepare=lambda p: (p.folder/"manifests").symlink_to("/proc/self"), says="E"),
-    Case(row="B079", what="hard link", prepare=_hard_link, says="E"),
-    Case(row="B082", what="endless device", prepare=_nothing, argv=("validate", "/dev/zero"), says="E"),
-    Case(row="B082", what="pipe that nobody writes to", prepare=_pipe, says="E"),
-    Case(row="B083", what="10,002 files", prepare=_many_files, says="E"),
-    Case(row="B085", what="line end in a file name", prepare=_named(b"a\nb.yaml"), says="E"),
-    Case(row="B085", what="escape in a file name", prepare=_named(b"a\x1b]0;x\x07.yaml"), says="E"),
-    Case(row="B086", what="file name that is not UTF-8", prepare=_named(b"caf\xe9.yaml"), says="E"),
-    Case(row="B089", what="validate of an empty folder", prepare=_empty_folder, says="E"),
-    Case(row="B089", what="plan of an empty folder", prepare=_applied_then_empty, argv=("plan", "--prune"), says="E"),
-    Case(row="B089", what="apply of an empty folder", prepare=_applied_then_empty, argv=("apply", "--prune", "--yes"), says="E"),
-    Case(row="B089", what="folder that does not exist", prepare=_nothing, argv=("plan", "nowhere"), says="E"),
-    Case(row="B089", what="project without manifests", prepare=_nothing, argv=("plan",), says="E"),
+    Case(
+        row="B077",
+        what="file that is a link out",
+        prepare=_link("manifests/evil.yaml"),
+        says=_LEADS_OUT,
+    ),
+    Case(
+        row="B077",
+        what="folder that is a link out",
+        prepare=_link("manifests/evil", to_folder=True),
+        says=_LEADS_OUT,
+    ),
+    Case(
+        row="B077",
+        what="all manifests are a link out",
+        prepare=_link("manifests", to_folder=True),
+        says=_LEADS_OUT,
+    ),
+    Case(
+        row="B077",
+        what="given file that is a link out",
+        prepare=_link("evil.yaml"),
+        argv=("validate", "evil.yaml"),
+        says=_LEADS_OUT,
+    ),
+    Case(
+        row="B077",
+        what="glob of a link out",
+        prepare=_link("evil", to_folder=True),
+        argv=("validate", "e*/*.yaml"),
+        says=_LEADS_OUT,
+    ),
+    Case(
+        row="B077",
+        what="link to itself",
+        prepare=_link_to("evil.yaml", "manifests/evil.yaml"),
+        says="E001]: the target of the link does not exist",
+    ),
+    Case(
+        row="B077",
+        what="link to the own process",
+        prepare=_link_to("/proc/self", "manifests"),
+        says=_LEADS_OUT,
+    ),
+    Case(
+        row="B077",
+        what="project file that is a link out",
+        prepare=_link("reconciler.toml"),
+        exit=2,
+        says="error: reconciler.toml",
+    ),
+    Case(row="B079", what="hard link", prepare=_hard_link, says="E102]: `kind` is required"),
+    Case(
+        row="B082",
+        what="endless device",
+        prepare=_nothing,
+        argv=("validate", "/dev/zero"),
+        says=_NOT_REGULAR,
+    ),
+    Case(row="B082", what="pipe that nobody writes to", prepare=_pipe, says=_NOT_REGULAR),
+    Case(
+        row="B083",
+        what="10,002 files",
+        prepare=_many_files,
+        says="E022]: more than 10000 manifest files were found",
+    ),
+    Case(row="B085", what="line end in a name", prepare=_named(b"a\nb.yaml"), says=_BAD_NAME),
+    Case(row="B085", what="escape in a name", prepare=_named(b"\x1b]0;x\x07.yml"), says=_BAD_NAME),
+    Case(row="B086", what="name that is not UTF-8", prepare=_named(b"\xe9.yaml"), says=_BAD_NAME),
+    Case(row="B089", what="empty folder", prepare=_empty_folder, says=_NONE_FOUND),
+    Case(
+        row="B089",
+        what="plan of a folder emptied",
+        prepare=_applied_then_empty,
+        argv=("plan", "--prune"),
+        says=_NONE_FOUND,
+    ),
+    Case(
+        row="B089",
+        what="apply of a folder emptied",
+        prepare=_applied_then_empty,
+        argv=("apply", "--prune", "--yes"),
+        says=_NONE_FOUND,
+    ),
+    Case(
+        row="B089",
+        what="folder that does not exist",
+        prepare=_nothing,
+        argv=("plan", "nowhere"),
+        says="E024]: the path does not exist",
+    ),
+    Case(
+        row="B089",
+        what="project without manifests",
+        prepare=_nothing,
+        argv=("plan",),
+        says=_NONE_FOUND,
+    ),
 )

@@ -9,10 +9,16 @@ from typing import Any
 from tests.corpus.cases import API, CANARY, Case, Place, Prepare
 
 _PLAN = "plan.json"
+_ARGV = ("apply", "--plan", _PLAN, "--health", "none")
+_MOVED = "error: since the plan was made, `ApiConnection/default/"
+_EDITED = "error: connections have moved since the plan was made, or it was edited"
+_NOT_STRICT = "the file is not a saved plan: it is not strict JSON"
+#: A pickle that would call `os.system` if anything read it as one.
+_PICKLE = b"\x80\x04\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R\x94."
 
 
-def _saved(edit: Callable[[dict[str, Any]], Any] = lambda plan: plan) -> Prepare:
-    """Returns what applies one API, plans a second one, saves the plan and edits it."""
+def _saved(edit: Callable[[dict[str, Any]], dict[str, Any]]) -> Prepare:
+    """Returns what applies one API, plans a second one, saves that plan, and edits it."""
 
     def prepare(place: Place) -> None:
         place.write("manifests/case.yaml", API)
@@ -20,16 +26,7 @@ def _saved(edit: Callable[[dict[str, Any]], Any] = lambda plan: plan) -> Prepare
         place.write("manifests/other.yaml", API.replace("crm}", "other}"))
         place.command("plan", "--out", _PLAN)
         plan = json.loads((place.folder / _PLAN).read_text())
-        place.write(_PLAN, json.dumps(edit(plan) or plan))
-
-    return prepare
-
-
-def _written(content: bytes) -> Prepare:
-    def prepare(place: Place) -> None:
-        place.write("manifests/case.yaml", API)
-        place.command("apply", "--health", "none")
-        place.write(_PLAN, content)
+        place.write(_PLAN, json.dumps(edit(plan)))
 
     return prepare
 
@@ -42,42 +39,109 @@ def _option(**changes: object) -> Prepare:
     return _saved(lambda plan: {**plan, "options": {**plan["options"], **changes}})
 
 
-def _case(row: str, what: str, prepare: Prepare, says: str, exit: int = 7) -> Case:
-    return Case(row=row, what=what, prepare=prepare, argv=("apply", "--plan", _PLAN, "--health", "none"), exit=exit, says=says)
+def _written(content: bytes) -> Prepare:
+    def prepare(place: Place) -> None:
+        place.write("manifests/case.yaml", API)
+        place.write(_PLAN, content)
+
+    return prepare
 
 
-def _large(place: Place) -> None:
-    _written(b"")(place)
-    with open(place.folder / _PLAN, "wb") as file:
+def _sparse(place: Place) -> None:
+    with open(place.write(_PLAN, b""), "wb") as file:
         file.truncate(1 << 30)
 
 
+def _folder(place: Place) -> None:
+    (place.folder / _PLAN).mkdir()
+
+
+def _refused(row: str, what: str, prepare: Prepare, says: str) -> Case:
+    return Case(row=row, what=what, prepare=prepare, argv=_ARGV, exit=7, says=says)
+
+
+def _invalid(what: str, prepare: Prepare, says: str) -> Case:
+    return Case(row="B191", what=what, prepare=prepare, argv=_ARGV, exit=3, says=says)
+
+
+def _nothing(_: Place) -> None:
+    """Leaves the project empty."""
+
+
+_ONE_MORE = {"action": "delete", "ref": "ApiConnection/default/crm", "fields": []}
+
 CASES = (
-    _case("B187", "plan of another state", _set(lineage="00000000-0000-0000-0000-000000000000"), ""),
-    _case("B187", "plan of no state", _set(lineage=""), ""),
-    _case("B188", "one change more", _saved(lambda p: p["changes"].append({"action": "delete", "ref": f"ApiConnection/default/{CANARY}", "fields": []})), ""),
-    _case("B188", "one change less", _set(changes=[]), ""),
-    _case("B188", "another digest", _set(digest="0" * 64), ""),
-    _case("B188", "pruning switched on", _option(prune=True), ""),
-    _case("B188", "roots of everything", _option(roots=["."]), ""),
-    _case("B188", "inputs outside", _option(inputs=["/etc"]), "", 3),
-    _case("B188", "another stack", _option(stack="other"), ""),
-    _case("B188", "stack that is no name", _option(stack="../x"), ""),
-    _case("B188", "changes that are no changes", _set(changes=[1, None, "x", {"ref": 5}, [[]]]), ""),
-    _case("B188", "unknown field", _set(extra=CANARY), ""),
-    _case("B190", "newer format", _set(formatVersion=99), ""),
-    _case("B190", "another tool", _set(tool=f"9.9.9"), ""),
-    _case("B191", "pickle", _written(b"\x80\x04\x95\x1e\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R\x94."), "", 3),
-    _case("B191", "truncated JSON", _written(b'{"formatVersion": 1, "tool'), "", 3),
-    _case("B191", "1 GiB", _large, "", 3),
-    _case("B191", "100,000 brackets", _written(b"[" * 100_000), "", 3),
-    _case("B191", "key twice", _written(b'{"formatVersion": 1, "formatVersion": 1}'), "", 3),
-    _case("B191", "not a number", _written(b'{"formatVersion": NaN}'), "", 3),
-    _case("B191", "number of 5,000 digits", _written(b'{"formatVersion": ' + b"9" * 5000 + b"}"), "", 3),
-    _case("B191", "list", _written(b"[]"), "", 3),
-    _case("B191", "half a surrogate pair", _set(changes=["\ud800"], digest="\ud800"), "", 7),
-    _case("B191", "empty file", _written(b""), "", 3),
-    _case("B191", "options of other types", _set(options={"stack": 1}), "", 3),
-    _case("B191", "folder", lambda p: (_written(b"")(p), (p.folder/_PLAN).unlink(), (p.folder/_PLAN).mkdir()), "", 3),
-    Case(row="B191", what="device", prepare=_written(b""), argv=("apply", "--plan", "/dev/zero"), says=""),
+    *(
+        _refused("B187", what, _set(lineage=lineage), "made against another state store")
+        for what, lineage in (("another state", "0" * 36), ("no state", ""))
+    ),
+    _refused(
+        "B188",
+        "one change more",
+        _saved(lambda plan: {**plan, "changes": [*plan["changes"], _ONE_MORE]}),
+        f"{_MOVED}crm` moved",
+    ),
+    _refused("B188", "one change less", _set(changes=[]), f"{_MOVED}other` moved"),
+    _refused(
+        "B188",
+        "a change with a name of 1 MB",
+        _saved(lambda plan: {**plan, "changes": [{**_ONE_MORE, "ref": "x" * 1_000_000}]}),
+        "since the plan was made, ",
+    ),
+    _refused(
+        "B188",
+        "changes that are none",
+        _set(changes=[1, None, "x", {"ref": 5}, [[]], {"ref": "\ud800\x1b[31m"}]),
+        f"{_MOVED}other`",
+    ),
+    _refused("B188", "another digest", _set(digest="\ud800"), _EDITED),
+    _refused("B188", "pruning switched on", _option(prune=True), _EDITED),
+    _refused("B188", "another stack", _option(stack="other"), f"{_MOVED}crm` moved"),
+    _refused("B188", "an unknown field", _set(extra=CANARY), _EDITED),
+    *(
+        _refused("B190", what, _set(**change), "error: the plan was made by another version")
+        for what, change in (
+            ("a newer format", {"formatVersion": 99}),
+            ("another version of the tool", {"tool": "9.9.9"}),
+        )
+    ),
+    *(
+        _invalid(what, _written(content), _NOT_STRICT)
+        for what, content in (
+            ("a pickle", _PICKLE),
+            ("an empty file", b""),
+            ("truncated JSON", b'{"formatVersion": 1, "tool'),
+            ("a key twice", b'{"formatVersion": 1, "formatVersion": 1}'),
+            ("not a number", b'{"formatVersion": NaN}'),
+            ("a number of 5,000 digits", b'{"formatVersion": ' + b"9" * 5000 + b"}"),
+        )
+    ),
+    _invalid("a list", _written(b"[]"), "it has no `formatVersion`"),
+    _invalid("100,000 brackets", _written(b"[" * 100_000), "it is nested too deeply"),
+    _invalid("1 GiB", _sparse, "it is larger than any plan"),
+    _invalid("a folder", _folder, "the plan cannot be read: Is a directory"),
+    _invalid("options of other types", _set(options={"stack": 1}), "its options are not those"),
+    Case(
+        row="B191",
+        what="an endless device",
+        prepare=_nothing,
+        argv=("apply", "--plan", "/dev/zero"),
+        says="it is larger than any plan",
+    ),
+    Case(
+        row="B196",
+        what="secret on the command line",
+        prepare=_nothing,
+        argv=("apply", "--token", CANARY),
+        exit=2,
+        says="secrets are not given on the command line",
+    ),
+    Case(
+        row="B196",
+        what="secret as the value of an option",
+        prepare=_nothing,
+        argv=("apply", f"--password={CANARY}"),
+        exit=2,
+        says="secrets are not given on the command line",
+    ),
 )

@@ -2,46 +2,95 @@
 
 from __future__ import annotations
 
-from tests.corpus.cases import CANARY, SQL, Case, Place, manifest, sql
-from tests.servers.sql_peers import sql_peer
+from tests.corpus.cases import CANARY, SQL, Case, manifest, sql
 
-_FILE = "apiVersion: reconciler/v1\nkind: SqlConnection\nmetadata: {name: orders}\nspec: {engine: sqlite, database: "
+_FILE = SQL.replace("postgresql", "sqlite").replace("  host: db.example.com\n", "")
 
 CASES = (
     *(
-        Case(row="B166", what=f"engine {engine}", prepare=sql(f"engine: '{engine}'", without="engine"), says="E")
-        for engine in ("sqlite+pysqlite", "postgresql+psycopg", "oracle", "POSTGRESQL", "odbc", "")
-    ),
-    Case(row="B166", what="URL as a database", prepare=manifest(_FILE + "'sqlite:////etc/passwd'}\n"), says="E"),
-    *(
-        Case(row="B166", what=f"file {path}", prepare=manifest(_FILE + f"'{path}'}}\n"), says="E")
-        for path in ("/etc/passwd", "../x.db", "a/../../x.db", "file:x.db?mode=rwc", ":memory:", "x.db?vfs=unix", ".reconciler/state.db")
-    ),
-    Case(row="B167", what="file that does not exist", prepare=manifest(_FILE + "none.db}\n"), argv=("apply",), exit=11, says="", records=True),
-    *(
-        Case(row="B169", what=f"option {name}", prepare=sql(f"{name}: {CANARY}"), says="E")
-        for name in ("local_infile", "allow_local_infile", "client_flag", "options")
+        Case(
+            row="B166",
+            what=f"engine {engine}",
+            prepare=manifest(SQL.replace("postgresql", engine)),
+            says="E106]: `spec.engine` must be one of",
+        )
+        for engine in ("sqlite+pysqlite", "postgresql+psycopg", "oracle", "POSTGRESQL", "''")
     ),
     *(
-        Case(row="B170", what=f"option {name}", prepare=sql(f"{name}: /etc/passwd"), says="E")
-        for name in ("read_default_file", "service", "servicefile", "passfile", "sslkey", "sslrootcert", "hostaddr")
+        Case(
+            row="B166",
+            what=f"file {path}",
+            prepare=manifest(_FILE.replace("database: orders", f"database: '{path}'")),
+            says=f"E120]: {says}",
+        )
+        for path, says in (
+            ("sqlite:////etc/passwd", "the database is a URL"),
+            ("file:x.db?mode=rwc", "the database is a URL"),
+            ("x.db?vfs=unix", "the database is a URL"),
+            ("/etc/passwd", "the file is outside the project root"),
+            ("a/../../x.db", "the file is outside the project root"),
+            (":memory:", "a database in memory is empty whenever it is opened"),
+            (".reconciler/state.db", "the file belongs to this tool"),
+        )
+    ),
+    Case(
+        row="B167",
+        what="file that does not exist",
+        prepare=manifest(_FILE),
+        argv=("apply",),
+        exit=11,
+        says="the database file does not exist",
+        may_record=True,
     ),
     *(
-        Case(row="B173", what=f"host {host}", prepare=sql(f"host: '{host}'", without="host"), says="E")
-        for host in ("/var/run/postgresql", "@socket", "a,b", "a b", "db;Server=evil", "a=b", "", "-x", "db:5432", "h{}", "a/b")
+        Case(
+            row=row,
+            what=f"option {name}",
+            prepare=sql(f"{name}: {CANARY}"),
+            says=f"E104]: unknown field `{name}`",
+        )
+        for row, names in (
+            ("B169", ("local_infile", "allow_local_infile", "client_flag")),
+            ("B170", ("read_default_file",)),
+            ("B173", ("service", "servicefile", "passfile", "sslkey", "options", "hostaddr")),
+        )
+        for name in names
     ),
-    Case(row="B175", what="conninfo as a database", prepare=sql('database: "host=evil user=x"', without="database"), exit=0, says="1 file valid"),
     *(
-        Case(row="B179", what=query, prepare=sql(f'health: {{query: "{query}"}}'), says="E")
-        for query in (
-            "SELECT 1; DROP TABLE x",
-            "COPY x TO PROGRAM 'id'",
-            "drop table x",
-            "SELECT 1;",
-            "",
-            "/* */ delete from x",
-            "EXPLAIN ANALYZE delete from x",
-            "values(1)\\0",
+        Case(
+            row=row,
+            what=f"host {host}",
+            prepare=manifest(SQL.replace("db.example.com", f"'{host}'")),
+            says=f"E117]: the host {says}",
+        )
+        for row, host, says in (
+            ("B173", "/var/run/postgresql", "is a path"),
+            ("B173", "a,b", "is a list"),
+            ("B173", "db:5432", "has a port behind it"),
+            ("B176", "db.example;Server=evil", "is neither a name nor an address"),
+            ("B176", "h{}", "is neither a name nor an address"),
+            ("B176", "-x", "is neither a name nor an address"),
+        )
+    ),
+    Case(
+        row="B175",
+        what="connection text as a database",
+        prepare=manifest(SQL.replace("orders\n", '"host=evil user=x"\n')),
+        exit=0,
+        says="1 file valid",
+    ),
+    *(
+        Case(
+            row="B179",
+            what=query,
+            prepare=sql(f'health: {{query: "{query}"}}'),
+            says=f"E119]: the query {says}",
+        )
+        for query, says in (
+            ("SELECT 1; DROP TABLE x", "has a `;`"),
+            ("COPY x TO PROGRAM 'id'", "does not begin with SELECT"),
+            ("/* */ delete from x", "does not begin with SELECT"),
+            ("EXPLAIN ANALYZE delete from x", "does not begin with SELECT"),
         )
     ),
 )

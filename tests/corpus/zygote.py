@@ -20,7 +20,7 @@ from typing import Any
 from tests.e2e.command import Run
 
 _PROGRAM = Path(__file__).with_name("zygote_process.py")
-#: Kept by the kernel for every run: far above what any needs, far below what a hang or a bomb takes.
+#: Kept by the kernel for every run: far above what one needs, far below what a bomb takes.
 CPU_S, DEADLINE_S, PEAK_MIB = 10, 60, 300
 
 

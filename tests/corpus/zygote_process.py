@@ -55,7 +55,7 @@ def _become(job: dict[str, Any]) -> None:
     try:
         _settle(job)
         if job["prelude"]:
-            exec(job["prelude"], {"__name__": "prelude"})  # noqa: S102 - the test's own text
+            exec(job["prelude"], {"__name__": "prelude"})
         events: list[list[Any]] = []
         loaded = frozenset(sys.modules)
         if job["watched"]:
@@ -64,9 +64,9 @@ def _become(job: dict[str, Any]) -> None:
 
         code = _code(command)
         if job["watched"]:
-            fresh = sorted(set(sys.modules) - loaded)
+            seen = json.dumps({"events": events, "modules": sorted(set(sys.modules) - loaded)})
             with open(job["watched"], "w", encoding="utf-8") as file:
-                json.dump({"events": events[:], "modules": fresh}, file)
+                file.write(seen)
     finally:
         os._exit(code)
 
@@ -92,14 +92,14 @@ def _settle(job: dict[str, Any]) -> None:
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(job["folder"])
-    os.environ.clear()
-    os.environ.update(job["env"])
+    environment = os.environ  # noqa: TID251 - of the process that becomes the command
+    environment.clear()
+    environment.update(job["env"])
+    sys.dont_write_bytecode = True  # Python's own files are none of what is watched
     sys.argv[:] = ["reconciler", *job["argv"]]
     resource.setrlimit(resource.RLIMIT_CPU, (job["cpu_s"], job["cpu_s"] + 1))
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE_BYTES, _ADDRESS_SPACE_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for number in (signal.SIGINT, signal.SIGPIPE):
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_IGN)
     signal.alarm(job["deadline_s"])
 
 

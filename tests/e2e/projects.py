@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from reconciler.model import JsonObject
+from reconciler.model import Json, JsonObject
+from tests.corpus.zygote import Zygote
 from tests.e2e.command import Ended, Run
 from tests.servers import http_routes
 from tests.servers.http import Client, Route, Server
@@ -38,9 +39,11 @@ LOOK_S = 0.1
 Contents: TypeAlias = Mapping[str, Sequence[tuple[Any, ...]]]
 
 
-def api(name: str, url: str, *, metadata: JsonObject | None = None, **spec: object) -> JsonObject:
+def api(
+    name: str, url: str, *, metadata: JsonObject | None = None, **spec: Json
+) -> dict[str, Json]:
     """Returns the manifest of an API at `url` that is checked at the path `/name`."""
-    health = {"path": f"/{name}", "timeout": "60s", **dict(spec.pop("health", None) or {})}  # type: ignore[call-overload]  # JSON
+    health = {"path": f"/{name}", "timeout": "60s", **spec.pop("health", {})}
     return {
         "apiVersion": "reconciler/v1",
         "kind": "ApiConnection",
@@ -54,7 +57,7 @@ def bearer(variable: str) -> JsonObject:
     return {"method": "bearer", "token": {"env": variable}}
 
 
-def database(name: str, **spec: object) -> JsonObject:
+def sqlite_file(name: str, **spec: Json) -> dict[str, Json]:
     """Returns the manifest of a SQLite file that lies in the project."""
     return {
         "apiVersion": "reconciler/v1",
@@ -69,14 +72,19 @@ class Project:
     """A folder with manifests; commands run in it with `env` on top of a clean environment."""
 
     run: Run
+    #: starts commands in a fraction of the time; without it, the installed command is started
+    warm: Zygote | None = None
     env: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, *args: str, **env: str) -> Ended:
         """Returns how `reconciler *args` ended."""
-        return self.run(*args, env={**self.env, **env})
+        if self.warm is None:
+            return self.run(*args, env={**self.env, **env})
+        ended = self.warm(*args, folder=self.run.folder, env={**self.env, **env})
+        return Ended(code=ended.code, stdout=ended.stdout.decode(), stderr=ended.stderr.decode())
 
     def start(self, *args: str, **env: str) -> subprocess.Popen[bytes]:
-        """Starts `reconciler *args`; the caller waits for it."""
+        """Starts the installed command with `args`; the caller waits for it."""
         return self.run.start(*args, env={**self.env, **env})
 
     def declare(self, *manifests: JsonObject, file: str = MANIFESTS) -> None:

@@ -108,7 +108,6 @@ def test_the_show_reaches_every_phase_and_ends_well(copy: Run) -> None:
         "reconciler status",
         "reconciler describe sales/crm",
         "reconciler resume sales/crm",
-        "reconciler health sales/crm",
         "reconciler history sales/crm",
         "reconciler events sales/crm",
         "reconciler apply manifests/",

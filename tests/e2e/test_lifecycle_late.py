@@ -6,16 +6,16 @@ archives them, or finds their login budget used up; then the answers come, one o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from reconciler.status import Signal
+from tests.corpus.zygote import Zygote
 from tests.e2e.command import Run
 from tests.e2e.lifecycle import SH, SU, X, reaches
 from tests.e2e.projects import BUSY, DOWN, OK, UNAUTHORIZED, Gate, Project, answer, api
-from tests.servers.http import Server, http_server
+from tests.servers.http import Server
 
 #: What arrives late, and thresholds by which it is just that after one failed result.
 LATE = {
@@ -39,15 +39,9 @@ REASONS = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with http_server({}) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def prepared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def prepared(server: Server, warm: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose connections were rejected once, each with a credential of its own."""
-    project = Project(run=Run(folder=tmp_path_factory.mktemp("late")), env=ENVIRONMENT)
+    project = Project(run=Run(folder=tmp_path_factory.mktemp("late")), warm=warm, env=ENVIRONMENT)
     project.declare(
         *(
             api(

@@ -5,17 +5,17 @@ A project with a connection in each state is made once; each test works in a cop
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from reconciler.model import JsonObject
+from reconciler.model import Json, JsonObject
 from reconciler.status import Signal
+from tests.corpus.zygote import Zygote
 from tests.e2e.command import Run
 from tests.e2e.lifecycle import SH, SU, A, F, P, X, reaches
 from tests.e2e.projects import BUSY, DOWN, OK, Project, answer, api, asked, bearer, checked
-from tests.servers.http import Server, http_server
+from tests.servers.http import Server
 
 #: In this order: PENDING, ACTIVE, FAILED, and suspended by health.
 PROBED_OR_STOPPED = ("pending", "active", "failed", "stopped")
@@ -45,7 +45,7 @@ def variable(name: str) -> str:
 
 
 def manifest(
-    name: str, url: str, *, metadata: JsonObject | None = None, **spec: object
+    name: str, url: str, *, metadata: JsonObject | None = None, **spec: Json
 ) -> JsonObject:
     """Returns the manifest of the connection `name` of the prepared project, with changes."""
     limits = {"suspendAfter": 1 if name == "stopped" else 5}
@@ -55,15 +55,9 @@ def manifest(
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with http_server({}) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def prepared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def prepared(server: Server, warm: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Project:
     tokens = {variable(name): f"first-{name}" for name in ROUTES}
-    project = Project(run=Run(folder=tmp_path_factory.mktemp("orders")), env=tokens)
+    project = Project(run=Run(folder=tmp_path_factory.mktemp("orders")), warm=warm, env=tokens)
     project.declare(*(manifest(name, server.url) for name in ROUTES))
     answer(server, ROUTES)
     assert project("apply").code == 11
@@ -83,8 +77,8 @@ def test_project_is_prepared_in_every_state(project: Project) -> None:
     assert project.standings() == BEFORE
 
 
-def test_new_connection_starts_as_its_manifest_says(server: Server, run: Run) -> None:
-    project = Project(run=run)
+def test_new_connection_starts_as_its_manifest_says(server: Server, run: Run, warm: Zygote) -> None:
+    project = Project(run=run, warm=warm)
     states = ("active", "suspended", "archived")
     project.declare(*(api(state, server.url, state=state) for state in states))
     (told,) = project.data("apply", "--health", "none")["notices"]
@@ -195,7 +189,7 @@ def test_manifest_that_says_suspended_suspends_by_user(project: Project, server:
 
 @reaches(Signal.RESUME, P, A, F, SU, SH)
 def test_resume_makes_suspended_pending_and_says_that_others_need_none(project: Project) -> None:
-    ended = project("resume", *PROBED_OR_STOPPED, "held")
+    ended = project("resume", *PROBED_OR_STOPPED, "held", "--health", "none")
     assert ended.code == 0
     assert ended.stderr.splitlines() == [
         "ApiConnection/default/pending is PENDING already",
@@ -206,10 +200,15 @@ def test_resume_makes_suspended_pending_and_says_that_others_need_none(project: 
     assert project.standings() == {**BEFORE, "stopped": resumed, "held": resumed}
 
 
+def test_resumed_connection_is_probed_at_once(project: Project, server: Server) -> None:
+    assert project("resume", *PROBED_OR_STOPPED, "held").code == 0
+    assert asked(server) == ["held", "stopped"]
+    assert project.standings() == {**BEFORE, "stopped": "ACTIVE Ok 0/1", "held": "ACTIVE Ok 0/1"}
+
+
 def test_resumed_connection_is_due_at_once(project: Project, server: Server) -> None:
-    assert project("resume", "held", "stopped").code == 0
-    health = project.data("health", "held", "stopped", "--due")
-    assert checked(health) == {"held": "ACTIVE Ok 0/1", "stopped": "ACTIVE Ok 0/1"}
+    assert project("resume", "held", "stopped", "--health", "none").code == 0
+    assert project("health", "held", "stopped", "active", "--due").code == 0
     assert asked(server) == ["held", "stopped"]
 
 

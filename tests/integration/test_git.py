@@ -64,7 +64,12 @@ def test_facts_are_commit_author_and_clean(
         pytest.param("manifests/x/new.yaml", ["manifests/x/new.yaml"], True, id="untracked folder"),
         pytest.param("readme.md", ["manifests"], False, id="elsewhere"),
         pytest.param("readme.md", ["."], True, id="whole project"),
-        pytest.param("manifests/new.yaml", ["manifests/*.yaml"], False, id="no glob of git's"),
+        pytest.param(
+            "manifests/new.yaml",
+            ["manifests/a.yaml", "manifests/*.yaml"],
+            False,
+            id="no glob of git's",
+        ),
     ],
 )
 def test_dirty_is_what_differs_under_the_paths(
@@ -96,6 +101,25 @@ def test_folder_inside_the_repository_has_its_commit(
     repository: Path, environment: Mapping[str, str]
 ) -> None:
     found = git.facts(str(repository / "manifests"), ["."], environment)
+    assert found is not None
+    assert not found.dirty
+
+
+def test_files_that_git_ignores_are_in_no_commit(
+    repository: Path, environment: Mapping[str, str]
+) -> None:
+    (repository / "made").mkdir()
+    (repository / "made" / "a.yaml").write_text("a: 1\n")
+    (repository / ".git" / "info" / "exclude").write_text("/made/\n")
+    assert git.facts(str(repository), ["made"], environment) is None
+
+
+def test_ignored_files_beside_committed_ones_change_nothing(
+    repository: Path, environment: Mapping[str, str]
+) -> None:
+    (repository / "manifests" / "state.db").write_text("")
+    (repository / ".git" / "info" / "exclude").write_text("*.db\n")
+    found = git.facts(str(repository), ["manifests"], environment)
     assert found is not None
     assert not found.dirty
 

@@ -171,7 +171,7 @@ def test_a_wrong_credential_is_sent_once_and_ends_at_auth() -> None:
     assert (found.outcome, found.reason, found.message, logins) == (
         Outcome.FAILED,
         Reason.AUTH_FAILED,
-        "401 Unauthorized: the server refuses the credential",
+        "401 Unauthorized: the credential is refused",
         (1, 1),
     )
     assert names_of(found) == ["secret", "dns", "tcp", "auth"]

@@ -228,9 +228,17 @@ def test_a_fifth_of_a_large_stack_may_go() -> None:
     assert {change.blocked_by for change in planned.changes} == {""}
 
 
-def test_prune_takes_no_selection() -> None:
-    with pytest.raises(ConfigError, match="takes no names or labels"):
-        make([want()], [], replace(OPTIONS, prune=True, labels=("team=hr",)))
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(replace(OPTIONS, prune=True, labels=("team=hr",)), id="labels"),
+        pytest.param(replace(OPTIONS, prune=True, names=("orders",)), id="names"),
+        pytest.param(replace(OPTIONS, prune=True, inputs=("manifests", "-")), id="standard input"),
+    ],
+)
+def test_prune_takes_no_selection(options: PlanOptions) -> None:
+    with pytest.raises(ConfigError, match="no names, labels, standard input"):
+        make([want()], [], options)
 
 
 def test_changed_kind_is_create_and_orphan() -> None:
@@ -307,6 +315,13 @@ def test_rolled_back_row_stays_while_its_manifest_is_the_same() -> None:
 def test_rollback_ends_when_the_manifest_differs() -> None:
     row = replace(have(want(port=1)), hold=held(want(), HoldKind.ROLLBACK).hold)
     assert only(make([want(port=2)], [row])).action is Action.UPDATE
+
+
+def test_rollback_ends_when_the_manifest_says_what_was_rolled_back_to() -> None:
+    row = replace(have(want(port=1)), hold=held(want(), HoldKind.ROLLBACK).hold)
+    change = only(make([want(port=1)], [row]))
+    assert (change.action, change.fields) == (Action.UPDATE, ())
+    assert change.reason == "the manifest says what was rolled back to: the hold ends"
 
 
 def test_archived_by_command_is_not_created_again() -> None:

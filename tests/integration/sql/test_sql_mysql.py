@@ -59,7 +59,7 @@ def test_a_wrong_password_is_sent_once(
 def test_a_wrong_password_is_said_with_its_code(mariadb: MariadbServer, check: Check) -> None:
     found = check(mariadb_spec(mariadb), password="wrong")
     assert found.message == (
-        "the server refuses the user name or the password"
+        "the user name or the password is refused"
         " (1045: Access denied for user 'report'@'127.0.0.1' (using password: YES))"
     )
     assert names_of(found)[-1] == "auth"

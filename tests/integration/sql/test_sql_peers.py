@@ -159,7 +159,7 @@ def test_a_wrong_password_is_known_in_any_language(check: Check) -> None:
     assert (found.reason, found.message) == (
         Reason.AUTH_FAILED,
         (
-            "the server refuses the user name or the password"
+            "the user name or the password is refused"
             " (28P01: Passwort-Authentifizierung für Benutzer »report« fehlgeschlagen)"
         ),
     )

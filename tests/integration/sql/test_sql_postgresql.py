@@ -64,7 +64,7 @@ def test_a_wrong_password_is_said_with_its_code(tls_database: Database, check: C
     role = tls_database.server.make_role("right")
     found = check(tls_database.spec(auth=password_of(role)), password="wrong")
     assert found.message == (
-        "the server refuses the user name or the password"
+        "the user name or the password is refused"
         f' (28P01: password authentication failed for user "{role}")'
     )
     assert found.hint == "check `auth.username` and the secret of `auth.password`"

@@ -41,31 +41,31 @@ def judged(
             401,
             Reason.AUTH_FAILED,
             StageName.AUTH,
-            "401 Unauthorized: the server refuses the credential",
+            "401 Unauthorized: the credential is refused",
         ),
         (
             407,
             Reason.AUTH_FAILED,
             StageName.AUTH,
-            "407 Proxy Authentication Required: the server refuses the credential",
+            "407 Proxy Authentication Required: the credential is refused",
         ),
         (
             403,
             Reason.PERMISSION_DENIED,
             StageName.QUERY,
-            "403 Forbidden: the server forbids this request",
+            "403 Forbidden",
         ),
         (
             429,
             Reason.RATE_LIMITED,
             StageName.QUERY,
-            "429 Too Many Requests: the server limits how often it is asked",
+            "429 Too Many Requests",
         ),
         (
             404,
             Reason.ASSERTION_FAILED,
             StageName.QUERY,
-            "404 Not Found: the path does not exist there",
+            "404 Not Found",
         ),
         (
             418,
@@ -77,20 +77,20 @@ def judged(
             500,
             Reason.SERVER_ERROR,
             StageName.QUERY,
-            "500 Internal Server Error: the server has an error of its own",
+            "500 Internal Server Error",
         ),
-        (599, Reason.SERVER_ERROR, StageName.QUERY, "599: the server has an error of its own"),
+        (599, Reason.SERVER_ERROR, StageName.QUERY, "HTTP 599"),
         (
             304,
             Reason.REDIRECT_REFUSED,
             StageName.QUERY,
-            "304 Not Modified: the server redirects nowhere, and redirects are not followed",
+            "304 Not Modified: redirects nowhere; this is not followed",
         ),
         (
             999,
             Reason.ASSERTION_FAILED,
             StageName.QUERY,
-            "999: not a status that `health.expect.status` lists",
+            "HTTP 999: not a status that `health.expect.status` lists",
         ),
     ],
 )
@@ -104,7 +104,7 @@ def test_each_status_has_its_reason(
 def test_a_401_without_a_credential_says_how_to_configure_one() -> None:
     verdict = judged(401, is_anonymous=True)
     assert (verdict.message, verdict.hint) == (
-        "401 Unauthorized: the server asks for a credential",
+        "401 Unauthorized: a credential is asked for",
         "say how to authenticate: `auth: {method: bearer, token: {env: NAME}}`",
     )
 
@@ -144,7 +144,7 @@ def test_a_redirect_is_named_in_our_words(url: str, location: bytes, where: str)
     verdict = judged(302, headers=((b"Location", location),), url=url)
     assert (verdict.reason, verdict.message) == (
         Reason.REDIRECT_REFUSED,
-        f"302 Found: the server redirects {where}, and redirects are not followed",
+        f"302 Found: redirects {where}; this is not followed",
     )
 
 

@@ -133,6 +133,19 @@ def health_view() -> views.HealthView:
             make_checked("ledger", make_observation(), active, Phase.PENDING),
         ),
         skipped=2,
+        suspended=(
+            make_recorded(
+                uid=make_uid(7),
+                ref=make_ref("mirror"),
+                status=make_status(
+                    phase=Phase.SUSPENDED,
+                    suspended_by=SuspendedBy.HEALTH,
+                    reason=Reason.TOO_MANY_FAILURES,
+                    message="connection refused by 10.4.7.12:5432",
+                    last_outcome=Outcome.FAILED,
+                ),
+            ),
+        ),
         elapsed_s=1.31,
         next_command="reconciler describe hr/billing-replica",
         now=NOW,
@@ -267,7 +280,10 @@ def describe_view(health_view: views.HealthView) -> views.DescribeView:
                 target=Phase.FAILED,
             ),
         ),
-        try_commands=("reconciler health hr/billing-replica -v",),
+        suggestions=(
+            views.Suggestion(command="reconciler apply", note="once the secret is corrected"),
+            views.Suggestion(command="reconciler health hr/billing-replica -v"),
+        ),
         now=NOW,
     )
 
@@ -318,6 +334,18 @@ def events_view() -> views.EventsView:
             ),
             make_event(
                 id=3,
+                at=later(-SECONDS),
+                type="result",
+                reason="AuthFailed",
+                message="28P01 password rejected",
+                actor="",
+                target=None,
+                status=make_status(
+                    phase=Phase.FAILED, last_outcome=Outcome.FAILED, consecutive_failures=2
+                ),
+            ),
+            make_event(
+                id=4,
                 type="suspended",
                 reason="SuspendedByCommand",
                 message="maintenance",

@@ -147,6 +147,12 @@ def test_concise_is_one_line_each() -> None:
     ("findings", "line"),
     [
         pytest.param(found(), "ok  3 files valid (0.2 s)\n", id="nothing"),
+        pytest.param(
+            found(files=1, documents=2), "ok  2 manifests in 1 file valid (0.2 s)\n", id="several"
+        ),
+        pytest.param(
+            found(files=3, documents=3), "ok  3 files valid (0.2 s)\n", id="one in each file"
+        ),
         pytest.param(found(WARNING), "! 1 warning in 1 of 3 files (0.2 s)\n", id="warning"),
         pytest.param(
             found(UNKNOWN, DUPLICATE, WARNING),
@@ -161,9 +167,10 @@ def test_summary_counts(findings: Findings, line: str) -> None:
 
 def test_json_holds_everything() -> None:
     formatter = report.formatter(report.DIAGNOSTICS, "json")
-    assert json.loads(formatter(found(UNKNOWN, DUPLICATE), PLAIN)) == {
+    assert json.loads(formatter(found(UNKNOWN, DUPLICATE, documents=4), PLAIN)) == {
         "formatVersion": 1,
         "files": 3,
+        "documents": 4,
         "errors": 2,
         "warnings": 0,
         "diagnostics": [

@@ -89,13 +89,63 @@ def test_value_is_compact_json() -> None:
 
 
 def test_right_side_stands_at_the_width() -> None:
-    line = layout.sides([Cell("left")], "right", Style(width=20))
-    assert line == "left           right"
+    assert layout.sides([Cell("left")], "right", Style(width=20)) == ["left           right"]
 
 
-def test_right_side_keeps_a_gap_where_there_is_no_room() -> None:
-    assert layout.sides([Cell("left")], "right", Style(width=8)) == "left  right"
+def test_right_side_has_a_line_of_its_own_where_there_is_no_room() -> None:
+    assert layout.sides([Cell("left")], "right", Style(width=8)) == ["left", "   right"]
+    assert layout.sides([Cell("left")], "right", Style(width=3)) == ["left", "right"]
 
 
 def test_right_side_follows_at_once_where_there_is_no_width() -> None:
-    assert layout.sides([Cell("left")], "right", Style(width=None)) == "left  right"
+    assert layout.sides([Cell("left")], "right", Style(width=None)) == ["left  right"]
+
+
+def test_no_right_side_leaves_the_left_one() -> None:
+    assert layout.sides([Cell("left")], "", Style(width=20)) == ["left"]
+
+
+@pytest.mark.parametrize(
+    ("room", "lines"),
+    [
+        pytest.param(None, ["a list of words"], id="no width"),
+        pytest.param(15, ["a list of words"], id="fits"),
+        pytest.param(9, ["a list of", "words"], id="at a space"),
+        pytest.param(4, ["a", "list", "of", "words"], id="a word longer than the room is whole"),
+    ],
+)
+def test_text_is_wrapped_at_its_spaces(room: int | None, lines: list[str]) -> None:
+    assert layout.wrap("a list of words", room) == lines
+
+
+def test_wrapping_counts_cells_of_wide_characters() -> None:
+    assert layout.wrap("日本 日本", 8) == ["日本", "日本"]
+
+
+def test_wrapped_text_hangs_under_its_beginning() -> None:
+    lead = [Cell("  "), Cell("Why", Tone.NOTE), Cell("  ")]
+    text = "the name is not resolved by any server"
+    assert layout.hanging(lead, text, Style(width=33, colour=True), Tone.BAD) == [
+        "  \x1b[36mWhy\x1b[0m  \x1b[31mthe name is not resolved\x1b[0m",
+        "       \x1b[31mby any server\x1b[0m",
+    ]
+
+
+def test_wrapped_text_keeps_some_room_however_far_right_it_begins() -> None:
+    lines = layout.hanging([Cell("x" * 38)], "the name is not resolved today", Style(width=40))
+    assert lines == ["x" * 38 + "the name is not resolved", " " * 38 + "today"]
+
+
+def test_wrapped_text_that_is_empty_leaves_no_space_at_the_end() -> None:
+    assert layout.hanging([Cell("Why"), Cell("  ")], "", Style(colour=True)) == ["Why"]
+
+
+def test_parts_flow_onto_as_many_lines_as_they_need() -> None:
+    parts = [Cell("7 connections"), Cell("1 failed", Tone.BAD), Cell("6 active")]
+    assert layout.flow(parts, Style(width=23)) == ["7 connections  1 failed", "  6 active"]
+    assert layout.flow(parts, Style(width=None)) == ["7 connections  1 failed  6 active"]
+    assert layout.flow(parts, Style(width=5, colour=True)) == [
+        "7 connections",
+        "  \x1b[31m1 failed\x1b[0m",
+        "  6 active",
+    ]

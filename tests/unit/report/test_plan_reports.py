@@ -11,7 +11,7 @@ from reconciler.model import Action, Change, FieldChange, FieldOp, SecretChange
 from reconciler.report import plan, plan_github, plan_markdown, views
 from reconciler.report.style import Style
 from tests.factories import NOW, make_ref, make_uid
-from tests.unit.report.samples import ARCHIVE, UPDATE, make_plan
+from tests.unit.report.samples import ARCHIVE, CREATE, UPDATE, make_plan
 
 
 def _view(*changes: Change) -> views.PlanView:
@@ -67,12 +67,33 @@ def test_plan_without_secrets_says_so() -> None:
     assert "No secret was read." in plan_markdown.markdown(view, Style())
 
 
+def test_reason_that_a_change_shows_by_what_it_is_stays_out_of_the_text() -> None:
+    assert plan.text(_view(CREATE), Style()) == (
+        "Plan 64879f7d6b96  stack prod\n"
+        "\n"
+        "  + create   SqlConnection/hr/billing-replica"
+        "                              manifests/billing.yaml:31\n"
+        "      connects to postgresql://report@db-7.internal:5432/orders\n"
+        "\n"
+        "1 create, 210 unchanged\n"
+    )
+
+
+def test_reason_that_tells_more_stays() -> None:
+    created = replace(CREATE, reason="the kind differs from `ApiConnection/hr/billing-replica`")
+    assert (
+        "\n"
+        "      the kind differs from `ApiConnection/hr/billing-replica`\n"
+        "      connects to postgresql://report@db-7.internal:5432/orders\n"
+    ) in plan.text(_view(created), Style())
+
+
 def test_secret_of_a_renamed_connection_stands_with_its_change() -> None:
     renamed = replace(UPDATE, action=Action.RENAME, previous=make_ref("before"), fields=())
     secret = SecretChange(uid=make_uid(1), ref=make_ref("before"), pointers=("/auth/password",))
     view = replace(_view(renamed), secrets=(secret,))
-    assert "\n      ~ /spec/auth/password  secret changed\n" in plan.text(view, Style())
-    assert "Secrets that changed" not in plan.text(view, Style())
+    assert "\n      ~ auth.password  secret changed\n" in plan.text(view, Style())
+    assert "~ secret" not in plan.text(view, Style())
 
 
 @pytest.mark.parametrize("number", [1, 50, 200, 500, 5000])

@@ -6,7 +6,6 @@ from reconciler import status
 from reconciler.model import HoldKind, Outcome, Phase, Reason, Status, SuspendedBy
 from reconciler.report import standing
 from reconciler.report.standing import Standing
-from reconciler.report.style import Style
 from tests.factories import NOW, later, make_hold, make_status
 
 
@@ -61,18 +60,18 @@ _CHECKED = later(-60)
         pytest.param(make_status(), "not checked yet", id="new"),
         pytest.param(
             make_status(reason=Reason.RESUMED_BY_COMMAND, checked_at=_CHECKED),
-            "ResumedByCommand: to be checked again",
+            "to be checked again [ResumedByCommand]",
             id="resumed",
         ),
         pytest.param(
             make_status(reason=Reason.SECRET_CHANGED),
-            "SecretChanged: not checked yet",
+            "not checked yet [SecretChanged]",
             id="secret changed before the first check",
         ),
         pytest.param(make_status(phase=Phase.ACTIVE, reason=Reason.OK), "", id="well"),
         pytest.param(
             make_status(phase=Phase.ACTIVE, reason=Reason.SLOW_RESPONSE, message="took 9 s"),
-            "SlowResponse: took 9 s",
+            "took 9 s [SlowResponse]",
             id="ok but slow",
         ),
         pytest.param(
@@ -87,7 +86,7 @@ _CHECKED = later(-60)
                 reason=Reason.LOGIN_BUDGET_USED,
                 last_error="password rejected",
             ),
-            "by health, LoginBudgetUsed: password rejected",
+            "by health: password rejected [LoginBudgetUsed]",
             id="suspended by health falls back on the last error",
         ),
         pytest.param(
@@ -96,7 +95,7 @@ _CHECKED = later(-60)
                 suspended_by=SuspendedBy.HEALTH,
                 reason=Reason.LOGIN_BUDGET_USED,
             ),
-            "by health, LoginBudgetUsed",
+            "by health: LoginBudgetUsed",
             id="suspended by health without a message",
         ),
         pytest.param(
@@ -114,14 +113,22 @@ def test_why_says_what_the_reader_needs(shown: Status, why: str) -> None:
     assert standing.why(shown, None, NOW) == why
 
 
-def test_why_names_who_ordered_a_hold_when_and_why() -> None:
+@pytest.mark.parametrize(
+    ("reason", "why"), [("moves", "by leo: moves"), ("", "by leo")], ids=["reason", "no reason"]
+)
+def test_why_of_a_suspension_names_who_ordered_it_and_why(reason: str, why: str) -> None:
     suspended = make_status(
         phase=Phase.SUSPENDED,
         suspended_by=SuspendedBy.USER,
         reason=Reason.SUSPENDED_BY_COMMAND,
     )
+    hold = make_hold(actor="leo", reason=reason, at=later(-7200))
+    assert standing.why(suspended, hold, NOW) == why
+
+
+def test_hold_names_who_ordered_it_when_and_why() -> None:
     hold = make_hold(actor="leo", reason="moves", at=later(-7200))
-    assert standing.why(suspended, hold, NOW) == "suspended by leo 2 h ago: moves"
+    assert standing.held(hold, NOW) == "suspended by leo 2 h ago: moves"
 
 
 def test_why_shows_a_failure_before_the_hold() -> None:
@@ -132,4 +139,4 @@ def test_why_shows_a_failure_before_the_hold() -> None:
 
 def test_summary_counts_worst_first() -> None:
     statuses = [make_status(), make_status(phase=Phase.FAILED), make_status()]
-    assert standing.summary(statuses, Style()) == "1 failed  2 pending"
+    assert [cell.text for cell in standing.summary(statuses)] == ["1 failed", "2 pending"]

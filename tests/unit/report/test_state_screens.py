@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.model import ChangeSet, Observation, Outcome, Phase, Reason
+import pytest
+
+from reconciler.model import ChangeSet, Observation, Outcome, Phase, Reason, Status, SuspendedBy
 from reconciler.report import apply, describe, events, health, runs, status, views
 from reconciler.report.style import Style
 from tests.factories import (
@@ -83,7 +85,7 @@ def test_status_of_nothing_says_how_many_there_are() -> None:
 
 def test_status_of_everything_counts_once() -> None:
     view = views.StatusView(rows=(make_recorded(),), total=1, now=NOW)
-    assert status.table(view, Style()).splitlines()[-1] == "1  1 pending"
+    assert status.table(view, Style()).splitlines()[-1] == "1 connection  1 pending"
 
 
 def test_no_events_and_no_runs_say_so() -> None:
@@ -131,8 +133,78 @@ def test_connection_that_never_worked_says_so() -> None:
     assert "\n  Failures   2 in a row, never ok before\n" in text
 
 
-def test_commands_to_try_are_listed() -> None:
-    view = views.DescribeView(
-        recorded=make_recorded(ref=make_ref()), try_commands=("reconciler health",), now=NOW
+def test_command_to_try_is_never_wrapped_and_its_note_is() -> None:
+    command = "reconciler health SqlConnection/hr/orders"
+    suggestion = views.Suggestion(command=command, note="only if the secret is right again")
+    view = views.DescribeView(recorded=make_recorded(), suggestions=(suggestion,), now=NOW)
+    assert describe.text(view, Style(width=40)).endswith(
+        "\n"
+        "  Try        reconciler health SqlConnection/hr/orders\n"
+        "             only if the secret is right\n"
+        "             again\n"
     )
-    assert describe.text(view, Style()).endswith("\n  Try        reconciler health\n")
+
+
+@pytest.mark.parametrize(
+    ("status_after", "shown"),
+    [
+        pytest.param(
+            make_status(last_outcome=Outcome.FAILED, consecutive_failures=2),
+            "failed, 2 in a row",
+            id="failed",
+        ),
+        pytest.param(
+            make_status(last_outcome=Outcome.OK, consecutive_successes=1), "ok, 1 in a row", id="ok"
+        ),
+        pytest.param(
+            make_status(last_outcome=Outcome.INCONCLUSIVE), "inconclusive", id="inconclusive"
+        ),
+        pytest.param(make_status(), "result", id="no outcome"),
+        pytest.param(None, "result", id="no status"),
+    ],
+)
+def test_result_of_a_check_says_how_often_in_a_row(status_after: Status | None, shown: str) -> None:
+    event = make_event(type="result", reason="", actor="", target=None, status=status_after)
+    assert events.table(views.EventsView(events=(event,)), Style()).splitlines()[1] == (
+        f"2026-03-01T12:00:00Z  sql/hr/orders  {shown}"
+    )
+
+
+def _suspended(name: str) -> views.HealthView:
+    row = make_recorded(
+        ref=make_ref(name),
+        status=make_status(
+            phase=Phase.SUSPENDED,
+            suspended_by=SuspendedBy.HEALTH,
+            reason=Reason.TOO_MANY_FAILURES,
+            message="no such host",
+        ),
+    )
+    return views.HealthView(rows=(), skipped=1, suspended=(row,), now=NOW)
+
+
+def test_pass_that_leaves_out_what_health_suspended_says_what_ends_it() -> None:
+    assert health.table(_suspended("orders"), Style()) == (
+        "not checked, because earlier checks failed:\n"
+        "  = hr/orders  suspended by health: no such host [TooManyFailures]\n"
+        "  hint a changed secret, address or login is checked again by the next `apply`\n"
+        "  hint otherwise, once the cause is gone: reconciler resume SqlConnection/hr/orders\n"
+        "1 not checked\n"
+    )
+
+
+def test_many_that_health_suspended_are_counted() -> None:
+    rows = [row for index in range(7) for row in _suspended(f"s{index}").suspended]
+    text = health.table(views.HealthView(rows=(), suspended=tuple(rows), now=NOW), Style())
+    assert (
+        "\n  = hr/s4  suspended by health: no such host [TooManyFailures]\n    and 2 more\n" in text
+    )
+    assert "hr/s5" not in text
+
+
+def test_long_finding_is_wrapped_at_its_spaces_under_its_beginning() -> None:
+    row = make_recorded(status=replace(_ILL, message="no server answers for this name today"))
+    text = describe.text(views.DescribeView(recorded=row, now=NOW), Style(width=50))
+    assert (
+        "\n  Why        no server answers for this name today\n             [DnsFailure]\n"
+    ) in text
