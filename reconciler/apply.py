@@ -141,7 +141,7 @@ def prepare(plan: Plan, facts: RunFacts, secrets: SecretFacts) -> tuple[Write, C
     ]
     touched |= {change.uid for change in secrets.changes}
     learnt = [
-        _update(row, replace(row, fingerprints=fingerprints))
+        RowWrite.update(row, replace(row, fingerprints=fingerprints))
         for uid, row in sorted(secrets.rows.items())
         if uid not in touched
         and (fingerprints := secrets.updated(row.ref, row.fingerprints)) != row.fingerprints
@@ -193,7 +193,7 @@ def _carry_out(change: Change, facts: RunFacts, secrets: SecretFacts) -> _Effect
         case Action.CREATE, Resource() as resource, held:
             effect = _create(change, resource, facts, secrets)
             return replace(
-                effect, released=_update(held, replace(held, hold=None)) if held else None
+                effect, released=RowWrite.update(held, replace(held, hold=None)) if held else None
             )
         case Action.DELETE, _, Recorded() as row:
             return _delete(change, row, facts)
@@ -252,7 +252,7 @@ def _change(
         fingerprints=secrets.updated(resource.ref, before.fingerprints),
         updated_at=facts.now,
     )
-    return _effect(change, _update(before, after), before.status, facts)
+    return _effect(change, RowWrite.update(before, after), before.status, facts)
 
 
 def _prune(change: Change, before: Recorded, facts: RunFacts) -> _Effect:
@@ -266,7 +266,7 @@ def _prune(change: Change, before: Recorded, facts: RunFacts) -> _Effect:
         hold=None,
         updated_at=facts.now,
     )
-    return _effect(change, _update(before, after), before.status, facts)
+    return _effect(change, RowWrite.update(before, after), before.status, facts)
 
 
 def _delete(change: Change, before: Recorded, facts: RunFacts) -> _Effect:
@@ -306,7 +306,7 @@ def _rotate(
     result = ChangeResult(
         ref=before.ref, uid=before.uid, action=Action.UPDATE, generation=before.generation
     )
-    return _Effect(row=_update(before, after), event=event, result=result)
+    return _Effect(row=RowWrite.update(before, after), event=event, result=result)
 
 
 def _changed_status(
@@ -354,12 +354,6 @@ def _kept_hold(before: Recorded) -> Hold | None:
 
 def _source(resource: Resource) -> Source:
     return Source(path=resource.location.path, line=resource.location.line)
-
-
-def _update(before: Recorded, after: Recorded) -> RowWrite:
-    """Returns the write that turns `before` into `after`, if nobody else was faster."""
-    row = replace(after, version=before.version + 1)
-    return RowWrite(op=RowOp.UPDATE, row=row, expected=before.version)
 
 
 def _effect(change: Change, write: RowWrite, before: Status | None, facts: RunFacts) -> _Effect:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from reconciler import redact
 from reconciler.settings import LOGIN_BUDGET
@@ -51,8 +52,13 @@ def _name(raw: Json) -> str:
 
 
 def _state_url(raw: Json) -> str:
+    form = "an SQLAlchemy URL such as sqlite:///state.db or postgresql://host/state"
     if not isinstance(raw, str) or not re.fullmatch(r"[a-z][a-z0-9+]*://[^\s]*", raw):
-        raise ValueError("an SQLAlchemy URL such as sqlite:///state.db or postgresql://host/state")
+        raise ValueError(form)
+    try:
+        urlsplit(raw)
+    except ValueError:  # an IPv6 address without its end; the library's text holds the host
+        raise ValueError(form) from None
     return raw
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from reconciler.model import FieldChange, FieldOp, Json, JsonObject, pointer
+from reconciler.model import FieldChange, FieldOp, Json, JsonObject, Path, pointer
 
 
 def changes(old: JsonObject, new: JsonObject) -> tuple[FieldChange, ...]:
@@ -15,25 +15,25 @@ def changes(old: JsonObject, new: JsonObject) -> tuple[FieldChange, ...]:
 
     Lists are compared whole: an item has no name by which to say that it moved.
     """
-    return tuple(sorted(_differences(old, new, ""), key=lambda change: change.pointer))
+    return tuple(sorted(_differences(old, new, ()), key=lambda change: change.pointer))
 
 
-def _differences(old: JsonObject, new: JsonObject, at: str) -> Iterator[FieldChange]:
+def _differences(old: JsonObject, new: JsonObject, at: Path) -> Iterator[FieldChange]:
     for key, value in old.items():
         if key not in new:
-            yield from _added(FieldOp.REMOVE, value, at + pointer((key,)))
+            yield from _added(FieldOp.REMOVE, value, pointer((*at, key)))
             continue
         other = new[key]
         # Nearly every field is the same, so that is what costs the least.
         if value is other:
             continue
         if isinstance(value, dict) and isinstance(other, dict):
-            yield from _differences(value, other, at + pointer((key,)))
+            yield from _differences(value, other, (*at, key))
         elif value != other or type(value) is not type(other):
-            inside = at + pointer((key,))
+            inside = pointer((*at, key))
             yield FieldChange(op=FieldOp.REPLACE, pointer=inside, old=value, new=other)
     for key in new.keys() - old.keys():
-        yield from _added(FieldOp.ADD, new[key], at + pointer((key,)))
+        yield from _added(FieldOp.ADD, new[key], pointer((*at, key)))
 
 
 def _added(op: FieldOp, value: Json, at: str) -> Iterator[FieldChange]:

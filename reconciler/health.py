@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import assert_never
 
 from reconciler import fingerprint, kinds, probes
 from reconciler.errors import SecretError
@@ -207,6 +208,8 @@ async def _admit(chunk: Sequence[Target], desk: Desk, tools: probes.Tools) -> _A
                 admitted.checked.append(Checked(target=job.target, observation=None))
             case Verdict.STALE:
                 pass
+            case _:
+                assert_never(verdict)
     return admitted
 
 

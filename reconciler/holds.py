@@ -28,7 +28,7 @@ from reconciler.model import (
     Revision,
 )
 from reconciler.status import Signal
-from reconciler.stores import RowOp, RowWrite, Write
+from reconciler.stores import RowWrite, Write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,8 @@ def _refuse_archived(row: Recorded, done: str) -> None:
 
 
 def _write(before: Recorded, after: Recorded, type_: str, order: Order) -> Write:
-    row = replace(after, version=before.version + 1, updated_at=order.now)
+    update = RowWrite.update(before, replace(after, updated_at=order.now))
+    row = update.row
     moved = before.status.phase is not after.status.phase
     event = Event(
         at=order.now,
@@ -185,6 +186,4 @@ def _write(before: Recorded, after: Recorded, type_: str, order: Order) -> Write
         target=row.status.phase if moved else None,
         status=row.status,
     )
-    return Write(
-        rows=(RowWrite(op=RowOp.UPDATE, row=row, expected=before.version),), events=(event,)
-    )
+    return Write(rows=(update,), events=(event,))

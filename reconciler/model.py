@@ -26,6 +26,11 @@ def pointer(path: Path) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
+def parse_pointer(text: str) -> tuple[str, ...]:
+    """Returns the parts of a JSON pointer, list indices as text (RFC 6901, section 4)."""
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
+
+
 def canonical(data: Json) -> str:
     """Returns `data` as the one JSON text that digests are taken of: sorted keys, no spaces."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

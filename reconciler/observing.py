@@ -2,7 +2,8 @@
 
 Between `health`, which only looks, and `status`, which only decides. A result counts for the
 generation that it observed and for no other: the row is compared and set, and where somebody was
-faster the row is read again and the result advanced anew, or dropped with an event.
+faster the row is read again and the result advanced anew, or dropped with an event. What was found
+with a secret that has been replaced since is dropped, too: the new one was not tried.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from reconciler import status
+from reconciler import fingerprint, status
 from reconciler.errors import RowsMoved
 from reconciler.health import Checked
 from reconciler.model import Event, Observation, Reason, Recorded, Transition
@@ -31,8 +32,6 @@ class HealthResult:
     #: None where the login budget was used up and nothing was sent
     observation: Observation | None
     transition: Transition | None
-    #: whether the result was too late to count
-    is_dropped: bool = False
 
 
 def record(
@@ -45,15 +44,14 @@ def record(
 ) -> tuple[HealthResult, ...]:
     """Advances and stores a batch of results; returns them in order.
 
-    `rows` and `thresholds` are by uid, as they were when the pass began.
+    `rows` and `thresholds` are by uid, as they were when the pass began. A result whose row moved
+    under every one of `ATTEMPTS` is left out: of it only the login attempt is settled.
     """
     results: dict[str, HealthResult] = {}
     current = {checked.target.uid: rows[checked.target.uid] for checked in batch}
     pending = list(batch)
     for _ in range(ATTEMPTS):
-        steps = [
-            _step(checked, current[checked.target.uid], thresholds, now) for checked in pending
-        ]
+        steps = [_step(checked, rows, current, thresholds, now) for checked in pending]
         moved = {*_observe(store, steps, now), *_suspend(store, steps)}
         results |= {step.row.uid: step.result for step in steps if step.row.uid not in moved}
         if not moved:
@@ -77,7 +75,6 @@ class _Step:
             row=replace(self.row, status=self.advance.status, version=self.row.version + 1),
             observation=self.checked.observation,
             transition=self.advance.transition,
-            is_dropped=self.advance.verdict is Verdict.DROPPED,
         )
 
     @property
@@ -106,22 +103,41 @@ class _Step:
 
 
 def _step(
-    checked: Checked, row: Recorded, thresholds: Mapping[str, Thresholds], now: datetime
+    checked: Checked,
+    seen: Mapping[str, Recorded],
+    current: Mapping[str, Recorded],
+    thresholds: Mapping[str, Thresholds],
+    now: datetime,
 ) -> _Step:
+    uid = checked.target.uid
+    row = current[uid]
+    if _is_outdated(checked, seen[uid], row):
+        advanced = Advance(status=row.status, transition=None, verdict=Verdict.DROPPED)
+    else:
+        advanced = _advance(checked, row, thresholds, now)
+    return _Step(checked=checked, row=row, advance=advanced)
+
+
+def _is_outdated(checked: Checked, seen: Recorded, row: Recorded) -> bool:
+    """Whether a result is about another spec, or another secret, than the row has by now."""
+    if row.generation != checked.target.generation:
+        return True
+    return bool(fingerprint.changed(seen.fingerprints, row.fingerprints))
+
+
+def _advance(
+    checked: Checked, row: Recorded, thresholds: Mapping[str, Thresholds], now: datetime
+) -> Advance:
     observation = checked.observation
     if observation is None:
-        advanced = status.advance(
+        return status.advance(
             row.status,
             Signal.BUDGET_USED,
             reason=Reason.LOGIN_BUDGET_USED,
             message="the login budget of this credential is used up, so that it is not sent again",
             now=now,
         )
-    elif row.generation != observation.generation:
-        advanced = Advance(status=row.status, transition=None, verdict=Verdict.DROPPED)
-    else:
-        advanced = status.observe(row.status, observation, thresholds[row.uid])
-    return _Step(checked=checked, row=row, advance=advanced)
+    return status.observe(row.status, observation, thresholds[row.uid])
 
 
 def _observe(store: Store, steps: Sequence[_Step], now: datetime) -> tuple[str, ...]:

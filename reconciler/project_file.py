@@ -65,7 +65,7 @@ def read(file: str) -> Mapping[str, Entry]:
     name = redact.escape(os.path.basename(file))
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         found = re.search(r"line ([0-9]+), column ([0-9]+)", str(error))
         place = f"{name}:{found[1]}:{found[2]}" if found else name
         raise ConfigError(f"{place}: this is not TOML", "write settings as key = value") from None

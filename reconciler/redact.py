@@ -19,6 +19,8 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 #: Shorter values occur in ordinary words; replacing them would garble text and still betray them.
 SHORTEST_REDACTED = 4
+#: Foreign text is cut to this many characters before it is stored or shown.
+LONGEST_FOREIGN = 1000
 
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
@@ -83,7 +85,7 @@ class Redactor:
             self._pattern = re.compile("|".join(map(re.escape, longest_first)))
         return self._pattern.sub(MASK, text)
 
-    def clean(self, text: str, limit: int = 1000) -> str:
+    def clean(self, text: str, limit: int = LONGEST_FOREIGN) -> str:
         """Returns foreign `text` fit to be stored and shown: redacted, on one line, escaped, cut.
 
         Redaction comes first: a secret that the cut splits would no longer be found.
@@ -109,9 +111,18 @@ def _forms(value: str) -> set[str]:
     forms = {value, value.strip(), *lines}
     forms |= {quote(value, safe=""), quote(value), quote_plus(value)}
     forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-    forms |= {repr(value)[1:-1], escape(value), value.encode().hex()}
-    forms |= _base64_forms(value)
+    forms |= {escape(value), value.encode().hex(), value.encode().hex().upper()}
+    forms |= _repr_forms(value) | _base64_forms(value)
     return {form for form in forms if len(form) >= SHORTEST_REDACTED}
+
+
+def _repr_forms(value: str) -> set[str]:
+    """Returns `value` as it stands in the repr of a longer text or of bytes.
+
+    Whether its single quotes are escaped there depends on the quotes in all of that text.
+    """
+    escaped = {repr(f'"{value}')[2:-1], repr(b'"' + value.encode())[3:-1]}
+    return escaped | {form.replace("\\'", "'") for form in escaped}
 
 
 def _base64_forms(value: str) -> set[str]:

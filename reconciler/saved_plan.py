@@ -89,7 +89,7 @@ def load(data: bytes) -> SavedPlan:
         parsed = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise _invalid("it is nested too deeply") from None
-    except (ValueError, UnicodeDecodeError):
+    except ValueError:  # UnicodeDecodeError is one
         raise _invalid("it is not strict JSON") from None
     if not isinstance(parsed, dict) or "formatVersion" not in parsed:
         raise _invalid("it has no `formatVersion`")
@@ -126,7 +126,7 @@ def _checked(parsed: dict[str, Json]) -> SavedPlan:
         options=PlanOptions(**values),
         lineage=parsed["lineage"],
         text=canonical(parsed),
-        changes=frozenset(canonical(change) for change in parsed.get("changes", ())),
+        changes=frozenset(canonical(change) for change in parsed["changes"]),
     )
 
 

@@ -141,10 +141,9 @@ def _ambiguous(text: str, found: list[Ref]) -> ConfigError:
 
 
 def _kind(text: str) -> str:
-    aliases = {name.casefold(): name for name in kinds.KINDS}
-    aliases |= {kinds.kind(name).alias: name for name in kinds.KINDS}
-    if text.casefold() in aliases:
-        return aliases[text.casefold()]
+    name = kinds.named(text)
+    if name is not None:
+        return name
     if _GLOB & set(text):
         return text
     raise ConfigError(f"`{text}` is not a kind", f"the kinds are: {', '.join(kinds.KINDS)}")

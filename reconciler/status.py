@@ -136,8 +136,8 @@ _RESULTS = (
 )
 
 
-def _stay(state: State, verdict: Verdict, count: Count = Count.KEEP) -> Step:
-    return Step(to=state, count=count, verdict=verdict)
+def _stay(state: State, verdict: Verdict) -> Step:
+    return Step(to=state, verdict=verdict)
 
 
 TABLE: dict[tuple[State, Signal], Step] = {

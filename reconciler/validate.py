@@ -103,11 +103,12 @@ def accept(
     accepted: list[Accepted] = []
     names = clashes.Names()
     for item in stream:
+        if isinstance(item, Diagnostic):
+            return None
         resources: list[Resource] = []
         found: list[Diagnostic] = []
-        if isinstance(item, Document):
-            _add(item, policy, names, resources, found)
-        if found or not resources or "previousNames" in resources[0].metadata:
+        _add(item, policy, names, resources, found)
+        if found or not resources or resources[0].metadata.get("previousNames"):
             return None
         accepted.append(Accepted(resource=resources[0], name_at=item.locate(clashes.NAME)))
     return accepted

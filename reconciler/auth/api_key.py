@@ -1,4 +1,7 @@
-"""An API key under a name of the API's choice (OpenAPI 3.1, Security Scheme Object, `apiKey`)."""
+"""An API key under a name of the API's choice (OpenAPI 3.1, Security Scheme Object, `apiKey`).
+
+One of the methods of `auth.ApiAuth`; pure.
+"""
 
 from __future__ import annotations
 

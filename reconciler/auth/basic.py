@@ -1,4 +1,7 @@
-"""HTTP Basic authentication (RFC 7617), in UTF-8."""
+"""HTTP Basic authentication (RFC 7617), in UTF-8.
+
+One of the methods of `auth.ApiAuth`; pure.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Bearer tokens in the `Authorization` header (RFC 6750, section 2.1)."""
+"""Bearer tokens in the `Authorization` header (RFC 6750, section 2.1).
+
+One of the methods of `auth.ApiAuth`; pure.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Several secret headers at once, for APIs that want a pair such as an application id and a key."""
+"""Several secret headers at once, for APIs that want a pair such as an application id and a key.
+
+One of the methods of `auth.ApiAuth`; pure.
+"""
 
 from __future__ import annotations
 

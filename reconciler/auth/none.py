@@ -1,4 +1,7 @@
-"""Authentication that sends nothing, for kinds of every sort."""
+"""Authentication that sends nothing, for kinds of every sort.
+
+A method of its own and the default, so that every normal spec says how it authenticates; pure.
+"""
 
 from __future__ import annotations
 

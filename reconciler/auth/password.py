@@ -1,4 +1,7 @@
-"""User name and password of a SQL server; the driver logs in, so there is no flow."""
+"""User name and password of a SQL server; the driver logs in, so there is no flow.
+
+One of the methods of `auth.SqlAuth`. Which ways of logging in a driver accepts is its own business.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The commands that write manifests: init and new. Neither ever overwrites a file."""
+"""The commands that write manifests: init and new. Neither ever overwrites a file.
+
+Apart from `templates`, which holds the texts: here they are filled in, judged by the validator
+itself, and written.
+"""
 
 from __future__ import annotations
 

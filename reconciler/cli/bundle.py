@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reconciler import schema
 from reconciler.model import Json
 
 _REFERENCE = "#/$defs/"
@@ -17,14 +18,14 @@ _REFERENCE = "#/$defs/"
 def bundle(schemas: Mapping[str, Json]) -> dict[str, Json]:
     """Returns the schema (2020-12) for any of `schemas`, which maps a kind to its own."""
     definitions: dict[str, Json] = {}
-    for kind, schema in schemas.items():
-        renamed = _renamed(schema, kind)
+    for kind, own in schemas.items():
+        renamed = _renamed(own, kind)
         definitions |= {f"{kind}.{name}": node for name, node in renamed.pop("$defs").items()}
         definitions[kind] = {
             key: node for key, node in renamed.items() if key not in ("$schema", "$id")
         }
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": schema.DIALECT,
         "$id": "urn:reconciler:v1:manifest",
         "title": "A manifest of reconciler",
         "type": "object",

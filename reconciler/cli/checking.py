@@ -13,15 +13,15 @@ from pathlib import Path
 
 import click
 
-from reconciler import config
-from reconciler.cli import bundle, completing, frame
+from reconciler import config, report
+from reconciler.cli import bundle, completing, frame, stopwatch
 from reconciler.cli.session import Session
-from reconciler.errors import ConfigError
+from reconciler.errors import ConfigError, InvalidManifests
 from reconciler.model import Severity
+from reconciler.report import formats
 
 #: The folder in which manifests are looked for when no path is given.
 FOLDER = "manifests"
-_INVALID = 3
 
 
 @frame.command(
@@ -37,10 +37,11 @@ _INVALID = 3
     "-o",
     "--output",
     "output_format",
-    type=click.Choice(["text", "concise", "json", "jsonl", "github"]),
+    type=click.Choice(list(formats.DIAGNOSTICS)),
     help="Default: text; github where GITHUB_ACTIONS is true.",
 )
 @click.option("--all", "show_all", is_flag=True, help="Show every finding, not the first 20.")
+@stopwatch.option()
 @click.pass_obj
 def validate(
     session: Session, paths: Sequence[str], output_format: str | None, *, show_all: bool
@@ -50,17 +51,18 @@ def validate(
     PATHS are files, folders, globs or - for standard input; without any, the folder `manifests` of
     the project, or the whole project. Exits with 3 when there are errors or no manifest was found.
     """
-    from reconciler import desired, report
+    from reconciler import desired
     from reconciler.report import diagnostics
 
     started_s = time.monotonic()
     settings, output = session.settings, session.output
-    reading = desired.read_manifests(
-        paths or default_paths(settings.root),
-        settings=settings,
-        cwd=session.cwd,
-        stdin=session.stdin,
-    )
+    with stopwatch.stage("read and validate"):
+        reading = desired.read_manifests(
+            paths or default_paths(settings.root),
+            settings=settings,
+            cwd=session.cwd,
+            stdin=session.stdin,
+        )
     findings = diagnostics.Findings(
         diagnostics=reading.diagnostics,
         files=reading.files,
@@ -70,10 +72,11 @@ def validate(
     )
     is_github = session.environment.get("GITHUB_ACTIONS") == "true"
     chosen = output_format or ("github" if is_github else "text")
-    output.data(report.formatter(report.DIAGNOSTICS, chosen)(findings, output.style))
+    with stopwatch.stage("report"):
+        output.data(report.formatter(formats.DIAGNOSTICS, chosen)(findings, output.style))
     took_s = time.monotonic() - started_s
     output.say(diagnostics.summary(findings, output.talk_style, seconds=took_s))
-    return _INVALID if findings.count(Severity.ERROR) else 0
+    return InvalidManifests.exit if findings.count(Severity.ERROR) else 0
 
 
 @frame.command(
@@ -139,10 +142,9 @@ def kind_name(text: str) -> str:
     """
     from reconciler import kinds
 
-    names = {name.casefold(): name for name in kinds.KINDS}
-    names |= {kinds.kind(name).alias.casefold(): name for name in kinds.KINDS}
-    if text.casefold() not in names:
+    name = kinds.named(text)
+    if name is None:
         raise ConfigError(
             f"there is no kind `{text}`", config.near_miss("kind", text, list(kinds.KINDS))
         )
-    return names[text.casefold()]
+    return name

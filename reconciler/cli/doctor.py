@@ -7,6 +7,7 @@ variable it says whether it is set, never what it holds.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -21,8 +22,8 @@ import click
 from reconciler import config
 from reconciler.cli import checking, frame
 from reconciler.cli.session import Session
-from reconciler.errors import ReconcilerError
-from reconciler.model import Resource, Severity
+from reconciler.errors import ConfigError, ReconcilerError
+from reconciler.model import Resource
 from reconciler.report import layout
 from reconciler.report.style import Style, Tone
 
@@ -72,7 +73,7 @@ def doctor(session: Session, output_format: str) -> int:
         session.output.data(json.dumps(whole, indent=2) + "\n")
     else:
         session.output.data(screen(checks, session.output.style))
-    return 2 if any(check.state is State.BAD for check in checks) else 0
+    return ConfigError.exit if any(check.state is State.BAD for check in checks) else 0
 
 
 def screen(checks: tuple[Check, ...], style: Style) -> str:
@@ -101,10 +102,8 @@ def _checks(session: Session) -> Iterator[Check]:
         yield from _drivers(())
         yield _git(session)
         return
-    resources: tuple[Resource, ...] = ()
-    for check, found in _manifests(session):
-        resources = found
-        yield check
+    manifests, resources = _manifests(session)
+    yield manifests
     yield from _drivers(resources)
     yield from _environment(session, resources)
     yield _state(session)
@@ -117,19 +116,18 @@ def _project(session: Session) -> Check:
     return Check(state=State.GOOD, subject="project", text=text)
 
 
-def _manifests(session: Session) -> Iterator[tuple[Check, tuple[Resource, ...]]]:
+def _manifests(session: Session) -> tuple[Check, tuple[Resource, ...]]:
     from reconciler import desired
 
     settings = session.settings
     paths = checking.default_paths(settings.root)
     reading = desired.read_manifests(paths, settings=settings, cwd=session.cwd)
-    errors = sum(found.severity is Severity.ERROR for found in reading.diagnostics)
     text = f"{len(reading.resources)} valid, files read: {reading.files}"
     state, hint = State.GOOD, ""
-    if errors:
+    if reading.errors:
         state, hint = State.WARNING, "reconciler validate"
-        text += f", errors: {errors}"
-    yield Check(state=state, subject="manifests", text=text, hint=hint), reading.resources
+        text += f", errors: {len(reading.errors)}"
+    return Check(state=state, subject="manifests", text=text, hint=hint), reading.resources
 
 
 def _drivers(resources: tuple[Resource, ...]) -> Iterator[Check]:
@@ -178,9 +176,8 @@ def _environment(session: Session, resources: tuple[Resource, ...]) -> Iterator[
 
 
 def _state(session: Session) -> Check:
-    import os
-
-    from reconciler import stores
+    from reconciler.cli import workbench
+    from reconciler.stores import Opening
 
     settings = session.settings
     shown = config.shown_url(settings.state_url)
@@ -195,20 +192,12 @@ def _state(session: Session) -> Check:
             hint=hint if settings.is_ci else "",
         )
     try:
-        store = stores.open_store(
-            settings.state_url,
-            stores.Opening.READ,
-            wrapping_key=settings.wrapping_key,
-            now=session.now(),
-        )
+        with workbench.open_store(session, Opening.READ) as store:
+            text = f"{shown}, schema {store.meta.schema}"
     except ReconcilerError as error:
-        return Check(
-            state=State.BAD, subject="state", text=f"{shown}: {error.message}", hint=error.hint
-        )
-    try:
-        return Check(state=State.GOOD, subject="state", text=f"{shown}, schema {store.meta.schema}")
-    finally:
-        store.close()
+        text = f"{shown}: {error.message}"
+        return Check(state=State.BAD, subject="state", text=text, hint=error.hint)
+    return Check(state=State.GOOD, subject="state", text=text)
 
 
 def _git(session: Session) -> Check:

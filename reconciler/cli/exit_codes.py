@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+#: Changes are pending, and `--detailed-exitcode` asks.
+PENDING = 10
+#: A selected connection is not healthy. The other codes are those of `errors`.
+UNHEALTHY = 11
+
 #: Code -> meaning, the most important first: that one wins.
 MEANINGS = {
     130: "interrupted",
@@ -19,8 +24,8 @@ MEANINGS = {
     7: "the plan is stale or foreign",
     8: "refused by a guard or policy",
     4: "a secret cannot be resolved",
-    11: "a selected connection is not healthy",
-    10: "changes are pending (--detailed-exitcode)",
+    UNHEALTHY: "a selected connection is not healthy",
+    PENDING: "changes are pending (--detailed-exitcode)",
     0: "done",
 }
 _RANK = {code: rank for rank, code in enumerate(MEANINGS)}

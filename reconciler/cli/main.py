@@ -1,7 +1,7 @@
 """Runs one command and turns whatever ends it into an exit code and, at most, a few lines.
 
 Everything that can end a command meets here: results, our own exceptions, click's, signals, and
-the bugs of this program. Only here is `except Exception` allowed, once.
+the bugs of this program. Besides `health`, around one probe, only this module catches `Exception`.
 """
 
 from __future__ import annotations
@@ -129,12 +129,14 @@ def _explain(error: ReconcilerError, session: Session) -> int:
     match error:
         case OutputFailed(__cause__=BrokenPipeError()):
             return error.exit  # the reader has seen enough; the usual end of `| head`
-        case InvalidManifests(diagnostics=diagnostics):
-            from reconciler.report import diagnostics as screen
+        case InvalidManifests(diagnostics=found):
+            from reconciler.report import diagnostics
 
-            findings = screen.Findings(diagnostics=diagnostics, files=0)
+            findings = diagnostics.Findings(diagnostics=found, files=0)
             style = session.output.talk_style
-            session.output.stderr.emit(screen.text(findings, style) + "\n", styled=style.colour)
+            session.output.stderr.emit(
+                diagnostics.text(findings, style) + "\n", styled=style.colour
+            )
             session.output.problem(error.message, f"{PROGRAM} validate shows them all")
         case _:
             session.output.problem(error.message, error.hint)

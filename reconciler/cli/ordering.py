@@ -1,4 +1,8 @@
-"""`suspend`, `resume`, `archive`, `rollback`: what people order against the manifests."""
+"""`suspend`, `resume`, `archive`, `rollback`: what people order against the manifests.
+
+What an order does to a row is decided in `holds`; here names become rows, and what is pending after
+it is checked at once.
+"""
 
 from __future__ import annotations
 

@@ -59,12 +59,8 @@ class Output:
     def say(self, text: str) -> None:
         """Writes talk to standard error, unless the user wants quiet."""
         if not self.is_quiet:
-            self._talk(text)
-
-    def detail(self, text: str) -> None:
-        """Writes to standard error what only `-v` shows."""
-        if self.verbosity:
-            self._talk(text)
+            self.stdout.flush()
+            self.stderr.emit(text, styled=self.talk_style.colour)
 
     def problem(self, message: str, hint: str = "", *, word: str = "error") -> None:
         """Writes why the command cannot go on, and what to do, to standard error; always."""
@@ -121,10 +117,6 @@ class Output:
     def has_links(self) -> bool:
         """Whether paths on standard output may be links."""
         return self.stdout.isatty() and self.style.colour
-
-    def _talk(self, text: str) -> None:
-        self.stdout.flush()
-        self.stderr.emit(text, styled=self.talk_style.colour)
 
     def _style(self, gate: Gate) -> Style:
         is_dull = self._environment.get("NO_COLOR") or self._environment.get("TERM") == "dumb"

@@ -14,7 +14,7 @@ import click
 
 from reconciler import desired, fields, reconcile, report, saved_plan, selection
 from reconciler import plan as planning
-from reconciler.cli import checking, exit_codes, probing, workbench
+from reconciler.cli import checking, exit_codes, probing, stopwatch, workbench
 from reconciler.cli.frame import command
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, InvalidPlanFile, SecretError
@@ -109,6 +109,7 @@ def _asks(function: _Function) -> _Function:
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the plan for `apply --plan`.")
 @click.option("--revision", type=click.IntRange(min=1), help="Compare a connection with its past.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 10 where changes are pending.")
+@stopwatch.option()
 @workbench.output_option(tuple(formats.PLAN))
 @click.pass_obj
 def plan(
@@ -134,12 +135,13 @@ def plan(
     options = request.options(session, reading)
     secrets = None
     with workbench.open_if_there(session) as store:
-        planned = reconcile.make_plan(reading, store, options)
+        with stopwatch.stage("plan"):
+            planned = reconcile.make_plan(reading, store, options)
         if with_secrets and store is not None:
             workspace = workbench.make_workspace(session)
             secrets = reconcile.read_secrets(workspace, planned, reading.resources, store)
             workbench.warn_of_secrets(session, workspace)
-    if out:
+    if out is not None:
         _save(out, planned)
     rotated = secrets.facts.changes if secrets else ()
     view = views.PlanView(
@@ -150,7 +152,8 @@ def plan(
         next_command=_next_command(planned, request, out, is_pending=bool(rotated)),
         now=session.now(),
     )
-    session.output.data(report.formatter(formats.PLAN, format_)(view, session.output.style))
+    with stopwatch.stage("report"):
+        session.output.data(report.formatter(formats.PLAN, format_)(view, session.output.style))
     is_pending = bool(planned.changes or rotated)
     unresolved = _say_unresolved(session, secrets.unresolved if secrets else ())
     return exit_codes.worst((unresolved, _PENDING if detailed_exitcode and is_pending else 0))
@@ -176,6 +179,7 @@ def plan(
     help="What to check after; `changed` includes what was never checked.",
 )
 @click.option("--allow-unhealthy", is_flag=True, help="Exit 0 even where a check fails.")
+@stopwatch.option()
 @workbench.output_option(tuple(formats.APPLY))
 @click.pass_obj
 def apply(
@@ -198,22 +202,25 @@ def apply(
     git = workbench.git_facts(session, reading)
     workspace = workbench.make_workspace(session)
     with workbench.open_store(session, Opening.WRITE) as store:
-        planned = reconcile.make_plan(reading, store, options)
+        with stopwatch.stage("plan"):
+            planned = reconcile.make_plan(reading, store, options)
         if saved:
             saved.require(planned)
         is_agreed = saved is not None or _asked_about_removals(session, planned, is_sure=yes)
-        applied = reconcile.apply_manifests(
-            workspace,
-            reading,
-            store,
-            options,
-            first=planned,
-            expected=planned.digest if is_agreed else None,
-            with_secrets=depth != "none",
-            git_facts=git,
-        )
+        with stopwatch.stage("apply"):
+            applied = reconcile.apply_manifests(
+                workspace,
+                reading,
+                store,
+                options,
+                first=planned,
+                expected=planned.digest if is_agreed else None,
+                with_secrets=depth != "none",
+                git_facts=git,
+            )
         workbench.warn(session, applied.plan.warnings)
-        checked = _check(session, workspace, store, applied, reading, depth)
+        with stopwatch.stage("check"):
+            checked = _check(session, workspace, store, applied, reading, depth)
     view = views.ApplyView(
         plan=applied.plan,
         changes=applied.changes,
@@ -223,7 +230,8 @@ def apply(
         next_command=checked.next_command if checked else "reconciler health",
         now=session.now(),
     )
-    session.output.data(report.formatter(formats.APPLY, format_)(view, session.output.style))
+    with stopwatch.stage("report"):
+        session.output.data(report.formatter(formats.APPLY, format_)(view, session.output.style))
     statuses = [row.status for row in checked.rows] if checked else []
     unhealthy = 0 if allow_unhealthy else probing.exit_code(statuses)
     workbench.warn_of_secrets(session, workspace)
@@ -295,6 +303,14 @@ def _save(out: str, planned: Plan) -> None:
     """
     if "-" in planned.options.inputs:
         raise ConfigError("a plan of standard input cannot be saved", "name files or folders")
+    if not out:
+        raise ConfigError("`--out` names no file", "give a path, such as plan.json")
+    # A rename puts the file in the place of whatever is there, for root even of /dev/null.
+    if os.path.lexists(out) and not (Path(out).is_file() or Path(out).is_symlink()):
+        raise ConfigError(
+            "the plan cannot be saved: its place is taken by something else than a file",
+            "name another file with `--out`",
+        )
     draft = f"{out}.{os.getpid()}.new"
     try:
         with open(draft, "x", encoding="utf-8") as file:

@@ -1,4 +1,7 @@
-"""`health`, and the pass that `apply` runs: connect to connections and store what was found."""
+"""`health`, and the pass that `apply` runs: connect to connections and store what was found.
+
+Whatever connects to more than the state store goes through `probe`, in one `asyncio.run` a command.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,11 @@ from reconciler.cli import exit_codes, workbench
 from reconciler.cli.frame import command, setting
 from reconciler.cli.progress import Progress
 from reconciler.cli.session import Session
+from reconciler.errors import SecretError
 from reconciler.model import Observation, Outcome, Phase, Reason, Recorded, Status, SuspendedBy
 from reconciler.observing import HealthResult
 from reconciler.report import formats, standing, views
 from reconciler.stores import Opening, Store
-
-_UNRESOLVED = 4
-_UNHEALTHY = 11
 
 
 @command(
@@ -117,13 +118,13 @@ def view_code(
 def exit_code(statuses: Iterable[Status]) -> int:
     """Returns 11 where a connection is not healthy: failed, stopped by health, or in doubt."""
     is_healthy = all(standing.standing_of(status).value.is_healthy for status in statuses)
-    return 0 if is_healthy else _UNHEALTHY
+    return 0 if is_healthy else exit_codes.UNHEALTHY
 
 
 def unresolved_code(view: views.HealthView) -> int:
     """Returns 4 where a connection could not be checked because of its secret."""
     reasons = {row.observation.reason for row in view.rows}
-    return _UNRESOLVED if Reason.SECRET_UNRESOLVED in reasons else 0
+    return SecretError.exit if Reason.SECRET_UNRESOLVED in reasons else 0
 
 
 def _row(result: HealthResult, before: Phase) -> views.HealthRow:
@@ -152,6 +153,6 @@ def _not_sent(row: Recorded) -> Observation:
 def _next_command(rows: Sequence[views.HealthRow], suspended: Sequence[Recorded]) -> str:
     """Returns how to learn more of the worst one; of one left alone only where all else is well."""
     bad = [row for row in rows if row.observation.outcome is not Outcome.OK]
-    worst = [row.ref for row in sorted(bad, key=lambda row: (standing.rank(row.status), row.ref))]
+    worst = [row.ref for row in sorted(bad, key=standing.worst_first)]
     worst += sorted(row.ref for row in suspended)
     return f"reconciler describe {worst[0]}" if worst else "reconciler status"

@@ -1,13 +1,15 @@
-"""`status`, `describe`, `history`, `events`: what is recorded; nothing is written, nobody asked."""
+"""`status`, `describe`, `history`, `events`: what is recorded; nothing is written, nobody asked.
+
+Each reads the store, gathers one view and hands it to `report`; what is shown is decided there.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import click
 
-from reconciler import fields, report, selection
-from reconciler import plan as planning
+from reconciler import fields, plan, report, selection
 from reconciler.cli import probing, workbench
 from reconciler.cli.frame import command
 from reconciler.cli.session import Session
@@ -19,13 +21,13 @@ from reconciler.stores import EventQuery, Opening, Store
 
 #: Transitions that `describe` shows.
 _TRANSITIONS = 10
+#: Far more than anybody reads, and a number that every database takes.
+_MOST_EVENTS = 1_000_000
 _names = click.argument("names", nargs=-1)
 _name = click.argument("name")
 
 
-@command(
-    "status", examples=("reconciler status", "reconciler status -l team=hr -o wide", "...")[:2]
-)
+@command("status", examples=("reconciler status", "reconciler status -l team=hr -o wide"))
 @_names
 @workbench.labels_option()
 @click.option("--archived", is_flag=True, help="Archived connections too.")
@@ -90,7 +92,7 @@ def history(session: Session, *, name: str, format_: str) -> int:
     with workbench.open_store(session, Opening.READ) as store:
         row = workbench.find(store, name)
         revisions = store.revisions(row.uid)
-    manifests = [planning.normal_manifest(workbench.as_of(row, revision)) for revision in revisions]
+    manifests = [plan.normal_manifest(workbench.as_of(row, revision)) for revision in revisions]
     rows = [
         views.HistoryRow(
             revision=revision, fields=fields.changes(manifests[at - 1], manifests[at]) if at else ()
@@ -108,7 +110,7 @@ def history(session: Session, *, name: str, format_: str) -> int:
     "--type", "types", multiple=True, help="Only events of this type, such as `transition`."
 )
 @click.option("--since", metavar="DURATION", help="Only events of the last `2h`, `7d` ...")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, _MOST_EVENTS), default=100, show_default=True)
 @click.option("--runs", is_flag=True, help="The applies instead, newest first.")
 @workbench.output_option(tuple(formats.EVENTS))
 @click.pass_obj
@@ -144,12 +146,14 @@ def _find_events(  # noqa: PLR0917 - the parts of one query
     limit: int,
 ) -> tuple[Event, ...]:
     uid = workbench.find(store, name).uid if name else None
-    since_at = session.now() - timedelta(seconds=_seconds(since)) if since else None
+    since_at = None if since is None else _ago(since, session.now())
     return store.events(EventQuery(uid=uid, types=types, since=since_at, limit=limit))
 
 
-def _seconds(text: str) -> float:
+def _ago(duration: str, now: datetime) -> datetime:
     try:
-        return durations.parse_duration(text)
+        return now - timedelta(seconds=durations.parse_duration(duration))
     except ValueError:
-        raise ConfigError(f"`{text}` is not a duration", "write 30s, 5m, 2h or 7d") from None
+        raise ConfigError(f"`{duration}` is not a duration", "write 30s, 5m, 2h or 7d") from None
+    except OverflowError:
+        raise ConfigError(f"`{duration}` is longer than any log", "leave `--since` out") from None

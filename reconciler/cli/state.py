@@ -1,4 +1,7 @@
-"""`state info|check|backup|restore|migrate`: the store itself."""
+"""`state info|check|backup|restore|migrate`: the store itself.
+
+A group of its own, so that looking after the store never stands beside the daily commands.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from reconciler.cli import workbench
 from reconciler.cli.frame import Group, Row, command
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, StoreDamaged
-from reconciler.model import Phase
+from reconciler.report import times
 from reconciler.stores import Opening
 
 _SECTION = "Commands"
@@ -47,13 +50,13 @@ def info(session: Session) -> int:
     with workbench.open_store(session, Opening.READ) as store:
         rows = store.recorded(archived=True)
         runs = store.runs(limit=1)
-        live = sum(1 for row in rows if row.status.phase is not Phase.ARCHIVED)
+        live = sum(1 for row in rows if row.status.is_live)
         facts = {
             "state": config.shown_url(session.settings.state_url),
             "lineage": store.meta.lineage,
             "schema": store.meta.schema,
             "connections": f"{live} live, {len(rows) - live} archived",
-            "last apply": f"{runs[0].id} at {runs[0].at:%Y-%m-%dT%H:%M:%SZ}" if runs else "never",
+            "last apply": f"{runs[0].id} at {times.utc(runs[0].at)}" if runs else "never",
         }
     session.output.data("".join(f"{name:<12} {value}\n" for name, value in facts.items()))
     return 0

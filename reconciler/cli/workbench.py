@@ -8,14 +8,14 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 
 from reconciler import desired, holds, reconcile, secret_sources, selection, stores
-from reconciler.cli import checking
+from reconciler.cli import checking, stopwatch
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, StoreMissing
 from reconciler.manifests import git
@@ -72,13 +72,8 @@ def open_store(session: Session, opening: Opening) -> Iterator[Store]:
             "the state is a file in this checkout, which a CI job loses when it ends",
             "set RECONCILER_STATE to a database that stays",
         )
-    store = stores.open_store(
-        settings.state_url, opening, wrapping_key=settings.wrapping_key, now=session.now()
-    )
-    try:
+    with closing(_opened(session, opening)) as store:
         yield store
-    finally:
-        store.close()
 
 
 @contextmanager
@@ -89,15 +84,20 @@ def open_if_there(session: Session) -> Iterator[Store | None]:
         StoreError: it is there and cannot be read.
     """
     try:
-        opened = open_store(session, Opening.READ)
-        store = opened.__enter__()
+        store = _opened(session, Opening.READ)
     except StoreMissing:
         yield None
         return
-    try:
+    with closing(store):
         yield store
-    finally:
-        opened.__exit__(None, None, None)
+
+
+def _opened(session: Session, opening: Opening) -> Store:
+    settings = session.settings
+    with stopwatch.stage("open the state store"):
+        return stores.open_store(
+            settings.state_url, opening, wrapping_key=settings.wrapping_key, now=session.now()
+        )
 
 
 def read_manifests(session: Session, paths: Sequence[str]) -> desired.Reading:
@@ -106,12 +106,13 @@ def read_manifests(session: Session, paths: Sequence[str]) -> desired.Reading:
     Raises:
         InvalidManifests: there are errors, or no manifest was found.
     """
-    reading = desired.read_manifests(
-        paths or checking.default_paths(session.settings.root),
-        settings=session.settings,
-        cwd=session.cwd,
-        stdin=session.stdin,
-    )
+    with stopwatch.stage("read and validate"):
+        reading = desired.read_manifests(
+            paths or checking.default_paths(session.settings.root),
+            settings=session.settings,
+            cwd=session.cwd,
+            stdin=session.stdin,
+        )
     desired.require_valid(reading)
     warn(session, reading.diagnostics)
     return reading
@@ -134,7 +135,8 @@ def warn_of_secrets(session: Session, workspace: reconcile.Workspace) -> None:
 
 def git_facts(session: Session, reading: desired.Reading) -> GitFacts | None:
     """Returns the commit that the manifests of `reading` were read at, None outside git."""
-    return git.facts(session.settings.root, reading.roots, session.environment)
+    with stopwatch.stage("ask git"):
+        return git.facts(session.settings.root, reading.roots, session.environment)
 
 
 def output_option(formats: Sequence[str]) -> Callable[[_Function], _Function]:

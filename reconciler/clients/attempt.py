@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from reconciler.clients import stages
+from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 from reconciler.redact import Redactor, Secret
@@ -140,35 +141,34 @@ class Attempt:
         stage = self.stages.last
         if stage not in _TIMEOUTS:
             stage = StageName.TCP
-        reason, message, hint = _TIMEOUTS[stage]
-        return ConnectionFailed(reason, stage, message, hint)
+        return _TIMEOUTS[stage].at(stage)
 
 
-#: What it means that time ran out, by the stage that was under way: reason, message, hint.
+#: What it means that time ran out, by the stage that was under way.
 _TIMEOUTS = {
-    StageName.DNS: (
-        Reason.DNS_FAILURE,
-        "the host name is not resolved in time",
-        "check that this machine's name servers answer",
+    StageName.DNS: Meaning(
+        reason=Reason.DNS_FAILURE,
+        message="the host name is not resolved in time",
+        hint="check that this machine's name servers answer",
     ),
-    StageName.TCP: (
-        Reason.CONNECT_TIMEOUT,
-        "the server does not accept the connection in time",
-        "check the host and the port, and that a firewall between lets the connection through",
+    StageName.TCP: Meaning(
+        reason=Reason.CONNECT_TIMEOUT,
+        message="the server does not accept the connection in time",
+        hint="check the host and the port, and that a firewall between lets the connection through",
     ),
-    StageName.TLS: (
-        Reason.CONNECT_TIMEOUT,
-        "the server does not finish the TLS handshake in time",
-        "check that the port belongs to a server of this engine",
+    StageName.TLS: Meaning(
+        reason=Reason.CONNECT_TIMEOUT,
+        message="the server does not finish the TLS handshake in time",
+        hint="check that the port belongs to a server of this engine",
     ),
-    StageName.AUTH: (
-        Reason.CONNECT_TIMEOUT,
-        "the server does not finish the login in time",
-        "check that the port belongs to a server of this engine",
+    StageName.AUTH: Meaning(
+        reason=Reason.CONNECT_TIMEOUT,
+        message="the server does not finish the login in time",
+        hint="check that the port belongs to a server of this engine",
     ),
-    StageName.QUERY: (
-        Reason.READ_TIMEOUT,
-        "the health query does not finish in time",
-        "choose a cheaper `health.query`, or raise `health.timeout` and `timeout.query`",
+    StageName.QUERY: Meaning(
+        reason=Reason.READ_TIMEOUT,
+        message="the health query does not finish in time",
+        hint="choose a cheaper `health.query`, or raise `health.timeout` and `timeout.query`",
     ),
 }

@@ -11,7 +11,7 @@ import duckdb
 
 from reconciler.clients import files, sql, sql_errors
 from reconciler.clients.attempt import Attempt, Login
-from reconciler.clients.sql_errors import Meaning
+from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
@@ -78,11 +78,11 @@ def _open(login: Login) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(login.database, read_only=True, config=_SETTINGS)
     except duckdb.Error:
-        raise sql_errors.failure(StageName.QUERY, _UNREADABLE) from None
+        raise _UNREADABLE.at(StageName.QUERY) from None
 
 
 def _explain(error: duckdb.Error, attempt: Attempt) -> ConnectionFailed:
     for kind, meaning in _MEANINGS:
         if isinstance(error, kind):
-            return sql_errors.failure(StageName.QUERY, meaning)
+            return meaning.at(StageName.QUERY)
     return sql_errors.refused(attempt, sql_errors.QUERY_FAILED, type(error).__name__, str(error))

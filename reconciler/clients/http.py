@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from reconciler.auth import exchange
 from reconciler.clients import destination, http_connection, http_request, http_response, tcp, tls
+from reconciler.clients.meaning import Meaning
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
@@ -36,14 +37,30 @@ class Route:
     body_bytes: int = BODY_BYTES
 
 
+_TIMEOUT_HINT = "allow more time if that is normal there: `timeout` and `health.timeout`"
 #: What it means that time ran out, by the stage that was under way.
 _TIMEOUTS = {
-    StageName.DNS: (Reason.DNS_FAILURE, "the host name is not resolved in time"),
-    StageName.TCP: (Reason.CONNECT_TIMEOUT, "the server does not accept the connection in time"),
-    StageName.TLS: (Reason.CONNECT_TIMEOUT, "the server does not finish the TLS handshake in time"),
-    StageName.QUERY: (Reason.READ_TIMEOUT, "the server does not finish its answer in time"),
+    StageName.DNS: Meaning(
+        reason=Reason.DNS_FAILURE,
+        message="the host name is not resolved in time",
+        hint=_TIMEOUT_HINT,
+    ),
+    StageName.TCP: Meaning(
+        reason=Reason.CONNECT_TIMEOUT,
+        message="the server does not accept the connection in time",
+        hint=_TIMEOUT_HINT,
+    ),
+    StageName.TLS: Meaning(
+        reason=Reason.CONNECT_TIMEOUT,
+        message="the server does not finish the TLS handshake in time",
+        hint=_TIMEOUT_HINT,
+    ),
+    StageName.QUERY: Meaning(
+        reason=Reason.READ_TIMEOUT,
+        message="the server does not finish its answer in time",
+        hint=_TIMEOUT_HINT,
+    ),
 }
-_TIMEOUT_HINT = "allow more time if that is normal there: `timeout` and `health.timeout`"
 
 
 async def send(
@@ -76,8 +93,7 @@ async def send(
                     return await _receive(connection, request.method, route)
     except TimeoutError:
         name = stages.last or StageName.DNS
-        reason, message = _TIMEOUTS[name]
-        raise ConnectionFailed(reason, name, message, _TIMEOUT_HINT) from None
+        raise _TIMEOUTS[name].at(name) from None
 
 
 async def _connect(

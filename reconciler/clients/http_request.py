@@ -1,6 +1,6 @@
 """A request as bytes: where a URL points, and what is sent there (RFC 9112).
 
-Pure, below `http_exchange.py`. Separate because everything that could smuggle a second request or
+Pure, below `http.py`. Separate because everything that could smuggle a second request or
 a second opinion about routing is refused here, before there is a connection.
 """
 

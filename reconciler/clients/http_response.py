@@ -20,7 +20,7 @@ MOST_HEADERS = 256
 #: Chunk framing may be this many times larger than the body it carries.
 _FRAMING_FACTOR = 8
 
-
+#: Names and values as they came, in order.
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -107,7 +107,7 @@ class ResponseParser:
             raise _bad_answer(f"the server closed the connection {what}")
         return self._answer()
 
-    # --- the parser calls these ---
+    # llhttp calls the next four by these names.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keeps a header of the head; trailers are dropped."""
@@ -134,8 +134,6 @@ class ResponseParser:
     def on_message_complete(self) -> None:
         """Ends the answer, unless the response was an interim one."""
         self._is_done = self._head is not None
-
-    # --- within ---
 
     def _parse(self, data: bytes) -> None:
         try:

@@ -143,7 +143,7 @@ class _Session(pymysql.connections.Connection):
         """
         super()._get_server_information()  # type: ignore[misc]  # left out of the stubs
         if self._login.tls_mode != "disable" and not self.server_capabilities & CLIENT.SSL:
-            raise sql_errors.failure(StageName.TLS, sql_errors.NO_TLS)
+            raise sql_errors.NO_TLS.at(StageName.TLS)
 
 
 class _TimedContext:

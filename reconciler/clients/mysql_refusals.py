@@ -16,7 +16,7 @@ import pymysql
 
 from reconciler.clients import sql_errors, tcp
 from reconciler.clients.attempt import Attempt, Login
-from reconciler.clients.sql_errors import Meaning
+from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
@@ -91,7 +91,7 @@ class NeverKey(bytes):
     """
 
     def __bool__(self) -> NoReturn:
-        raise sql_errors.failure(StageName.AUTH, sql_errors.CLEARTEXT_REFUSED)
+        raise sql_errors.CLEARTEXT_REFUSED.at(StageName.AUTH)
 
 
 class _Refuse:
@@ -102,7 +102,7 @@ class _Refuse:
 
     def authenticate(self, packet: object) -> NoReturn:
         del packet
-        raise sql_errors.failure(StageName.AUTH, sql_errors.CLEARTEXT_REFUSED)
+        raise sql_errors.CLEARTEXT_REFUSED.at(StageName.AUTH)
 
 
 def refused_plugins(login: Login) -> dict[str, Callable[[pymysql.Connection], object]]:
@@ -146,12 +146,12 @@ def _explain(error: Exception, login: Login, attempt: Attempt) -> ConnectionFail
     if isinstance(error.__context__, OSError) or attempt.is_over:
         return _broken(error.__context__, attempt)
     if isinstance(error, RuntimeError) and stage is StageName.QUERY:
-        return sql_errors.failure(stage, sql_errors.FILE_REQUESTED)
+        return sql_errors.FILE_REQUESTED.at(stage)
     code = error.args[0] if isinstance(error, pymysql.Error) and error.args else None
     if code in (2006, 2013):
         return tcp.cut(None, stage)
     if not isinstance(code, int) or code == 0 or (code in _OWN_CODES and code not in _MEANINGS):
-        return sql_errors.failure(stage, sql_errors.NOT_UNDERSTOOD)
+        return sql_errors.NOT_UNDERSTOOD.at(stage)
     is_query = stage is StageName.QUERY
     meaning = _MEANINGS.get(
         code, sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
@@ -159,7 +159,7 @@ def _explain(error: Exception, login: Login, attempt: Attempt) -> ConnectionFail
     if meaning is sql_errors.LOGIN_REFUSED and login.password is None:
         meaning = sql_errors.PASSWORD_WANTED
     if code in _OWN_CODES:
-        return sql_errors.failure(stage, meaning)
+        return meaning.at(stage)
     return sql_errors.refused(attempt, meaning, str(code), str(error.args[1]))
 
 

@@ -126,7 +126,7 @@ DRIVER = sql.Driver(open_connection=open_connection, check=check)
 
 def _log_in(login: Login, attempt: Attempt) -> PGconn:
     if not login.username:  # libpq would take the name of the OS user
-        raise sql_errors.failure(StageName.AUTH, sql_errors.PASSWORD_WANTED)
+        raise sql_errors.PASSWORD_WANTED.at(StageName.AUTH)
     with _authorities_file(login) as authorities:
         handshake = _connect(login, authorities, attempt)
         try:

@@ -20,7 +20,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from reconciler.clients import sql_errors, tcp, tls
 from reconciler.clients.attempt import Attempt, Login
-from reconciler.clients.sql_errors import Meaning
+from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
@@ -113,9 +113,9 @@ def explain_login(connection: PGconn, attempt: Attempt) -> ConnectionFailed:
             meaning = _meaning(code, sql_errors.CONNECTION_REFUSED)
         return sql_errors.refused(attempt, meaning, code, found["text"])
     if connection.used_password and "password authentication failed" in text:
-        return sql_errors.failure(StageName.AUTH, sql_errors.LOGIN_REFUSED)
+        return sql_errors.LOGIN_REFUSED.at(StageName.AUTH)
     if any(words in text for words in _OWN_REFUSAL):
-        return sql_errors.failure(StageName.AUTH, sql_errors.CLEARTEXT_REFUSED)
+        return sql_errors.CLEARTEXT_REFUSED.at(StageName.AUTH)
     return tcp.cut(None, StageName.AUTH)
 
 
@@ -152,7 +152,7 @@ def explain_tls(connection: PGconn, login: Login, attempt: Attempt) -> Connectio
         return tls.failure(error)
     except OSError as error:
         return tcp.cut(error, StageName.TLS)
-    return sql_errors.failure(StageName.TLS, meaning)
+    return meaning.at(StageName.TLS)
 
 
 def _shake_hands_again(address: str, login: Login, attempt: Attempt) -> Meaning:

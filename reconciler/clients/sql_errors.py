@@ -7,24 +7,13 @@ the same on every engine. A server's own text appears only behind the code, clea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reconciler.clients.attempt import Attempt
+from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
 #: Of a server's text, at most this many characters are shown.
 LONGEST_DETAIL = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
-    """What an error code of a database says about the connection."""
-
-    reason: Reason
-    #: one sentence, lower case, no full stop
-    message: str
-    hint: str = ""
 
 
 LOGIN_REFUSED = Meaning(
@@ -103,11 +92,6 @@ NOT_UNDERSTOOD = Meaning(
     message="the server's answer is not understood",
     hint="check that `port` belongs to a server of this engine",
 )
-
-
-def failure(stage: StageName, meaning: Meaning) -> ConnectionFailed:
-    """Returns `meaning` as the exception of a connection that failed at `stage`."""
-    return ConnectionFailed(meaning.reason, stage, meaning.message, meaning.hint)
 
 
 def refused(attempt: Attempt, meaning: Meaning, code: str, text: str) -> ConnectionFailed:

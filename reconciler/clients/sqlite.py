@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from reconciler.clients import files, sql, sql_errors
 from reconciler.clients.attempt import Attempt, Login
-from reconciler.clients.sql_errors import Meaning
+from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 

@@ -11,41 +11,44 @@ import errno
 import socket
 from collections.abc import Sequence
 
+from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
-_DESCRIPTORS = (
-    Reason.PROBE_CRASHED,
-    "this machine has no file descriptors left",
-    "lower the concurrency, or raise the limit of open files",
+_DESCRIPTORS = Meaning(
+    reason=Reason.PROBE_CRASHED,
+    message="this machine has no file descriptors left",
+    hint="lower the concurrency, or raise the limit of open files",
 )
-_NO_ROUTE = (
-    Reason.CONNECT_REFUSED,
-    "there is no route to the server",
-    "check the network, and that a firewall between lets the connection through",
+_NO_ROUTE = Meaning(
+    reason=Reason.CONNECT_REFUSED,
+    message="there is no route to the server",
+    hint="check the network, and that a firewall between lets the connection through",
 )
-_NO_FAMILY = (
-    Reason.CONNECT_REFUSED,
-    "this machine has no address to connect from",
-    "check that it speaks the server's IP version, and has free ports",
+_NO_FAMILY = Meaning(
+    reason=Reason.CONNECT_REFUSED,
+    message="this machine has no address to connect from",
+    hint="check that it speaks the server's IP version, and has free ports",
 )
-_FORBIDDEN = (
-    Reason.CONNECT_REFUSED,
-    "this machine forbids the connection",
-    "check its firewall and sandbox",
+_FORBIDDEN = Meaning(
+    reason=Reason.CONNECT_REFUSED,
+    message="this machine forbids the connection",
+    hint="check its firewall and sandbox",
 )
-#: errno -> reason, message, hint, while a connection is being opened (connect(2)).
+#: errno -> meaning, while a connection is being opened (connect(2)).
 _CONNECT_ERRORS = {
-    errno.ECONNREFUSED: (
-        Reason.CONNECT_REFUSED,
-        "the server refuses connections on this port",
-        "check the port, and that the service runs",
+    errno.ECONNREFUSED: Meaning(
+        reason=Reason.CONNECT_REFUSED,
+        message="the server refuses connections on this port",
+        hint="check the port, and that the service runs",
     ),
-    errno.ECONNRESET: (Reason.CONNECT_REFUSED, "the server resets the connection at once", ""),
-    errno.ETIMEDOUT: (
-        Reason.CONNECT_TIMEOUT,
-        "the server does not answer",
-        "check the host and the port, and that a firewall between lets the connection through",
+    errno.ECONNRESET: Meaning(
+        reason=Reason.CONNECT_REFUSED, message="the server resets the connection at once"
+    ),
+    errno.ETIMEDOUT: Meaning(
+        reason=Reason.CONNECT_TIMEOUT,
+        message="the server does not answer",
+        hint="check the host and the port, and that a firewall between lets the connection through",
     ),
     errno.EHOSTUNREACH: _NO_ROUTE,
     errno.ENETUNREACH: _NO_ROUTE,
@@ -102,9 +105,10 @@ async def _connect_to(address: str, port: int) -> socket.socket:
 def connect_failure(error: OSError) -> ConnectionFailed:
     """Returns what `error` means while a connection is being opened, without its text."""
     code = error.errno or 0
-    fallback = (Reason.CONNECT_REFUSED, f"the connection cannot be opened ({_name(code)})", "")
-    reason, message, hint = _CONNECT_ERRORS.get(code, fallback)
-    return ConnectionFailed(reason, StageName.TCP, message, hint)
+    fallback = Meaning(
+        reason=Reason.CONNECT_REFUSED, message=f"the connection cannot be opened ({_name(code)})"
+    )
+    return _CONNECT_ERRORS.get(code, fallback).at(StageName.TCP)
 
 
 def cut(error: OSError | None, stage: StageName) -> ConnectionFailed:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 import ssl
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
+from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
@@ -31,88 +31,81 @@ class TlsMode(StrEnum):
     REQUIRE = "require"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Meaning:
-    reason: Reason
-    message: str
-    hint: str = ""
-
-
 _CA_HINT = "trust its authority: `tls: {ca: {file: path/to/ca.pem}}`"
 _NAME_HINT = "use a host name that the certificate lists, or have it issued for this one"
 _OLD_HINT = "have the server offer TLS 1.2 or newer"
 
 #: What a failed check of the certificate means, by OpenSSL's X509_V_ERR code (x509_vfy.h).
 _VERIFY_ERRORS = {
-    9: _Meaning(
+    9: Meaning(
         reason=Reason.TLS_FAILURE,
         message="the server's certificate is not valid yet",
         hint="compare the clocks of this machine and of the certificate's issuer",
     ),
-    10: _Meaning(
+    10: Meaning(
         reason=Reason.CERTIFICATE_EXPIRED,
         message="the server's certificate, or one that it depends on, has expired",
         hint="renew the certificate on the server",
     ),
-    18: _Meaning(
+    18: Meaning(
         reason=Reason.TLS_FAILURE,
         message="the server's certificate is self-signed and not trusted",
         hint=_CA_HINT,
     ),
-    19: _Meaning(
+    19: Meaning(
         reason=Reason.TLS_FAILURE,
         message="the authority of the server's certificate is not trusted",
         hint=_CA_HINT,
     ),
-    20: _Meaning(
+    20: Meaning(
         reason=Reason.TLS_FAILURE,
         message="the authority of the server's certificate is unknown",
         hint=_CA_HINT,
     ),
-    21: _Meaning(
+    21: Meaning(
         reason=Reason.TLS_FAILURE,
         message="the server sends no certificate of its authority, and it is unknown",
         hint=_CA_HINT,
     ),
-    23: _Meaning(reason=Reason.TLS_FAILURE, message="the server's certificate is revoked"),
-    26: _Meaning(
+    23: Meaning(reason=Reason.TLS_FAILURE, message="the server's certificate is revoked"),
+    26: Meaning(
         reason=Reason.TLS_FAILURE, message="the server's certificate is not made for servers"
     ),
-    62: _Meaning(
+    62: Meaning(
         reason=Reason.TLS_FAILURE,
         message="the server's certificate is for another host name",
         hint=_NAME_HINT,
     ),
-    64: _Meaning(
+    64: Meaning(
         reason=Reason.TLS_FAILURE,
         message="the server's certificate is for another address",
         hint=_NAME_HINT,
     ),
-    66: _Meaning(reason=Reason.TLS_FAILURE, message="the server's certificate has too weak a key"),
-    67: _Meaning(
+    66: Meaning(reason=Reason.TLS_FAILURE, message="the server's certificate has too weak a key"),
+    67: Meaning(
         reason=Reason.TLS_FAILURE, message="the authority's certificate has too weak a key"
     ),
-    68: _Meaning(
+    68: Meaning(
         reason=Reason.TLS_FAILURE, message="the server's certificate is signed with a weak hash"
     ),
 }
-_NO_TLS = _Meaning(
+_NO_TLS = Meaning(
     reason=Reason.TLS_FAILURE,
     message="the server does not speak TLS on this port",
     hint="check the port; a server without TLS is `http://` in baseUrl",
 )
-_OLD_TLS = _Meaning(
+_OLD_TLS = Meaning(
     reason=Reason.TLS_FAILURE,
     message="the server offers no TLS version from 1.2 on",
     hint=_OLD_HINT,
 )
-_WANTS_CLIENT = _Meaning(
+_WANTS_CLIENT = Meaning(
     reason=Reason.TLS_FAILURE, message="the server demands a client certificate"
 )
-_CUT = _Meaning(
+_CUT = Meaning(
     reason=Reason.TLS_FAILURE, message="the server closed the connection during the TLS handshake"
 )
-_NO_CIPHER = _Meaning(
+_NO_CIPHER = Meaning(
     reason=Reason.TLS_FAILURE,
     message="the server accepts none of our TLS ciphers or signatures",
     hint=_OLD_HINT,
@@ -133,7 +126,7 @@ _HANDSHAKE_ERRORS = {
     "NO_SHARED_CIPHER": _NO_CIPHER,
     "DH_KEY_TOO_SMALL": _NO_CIPHER,
     "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": _NO_CIPHER,
-    "TLSV1_UNRECOGNIZED_NAME": _Meaning(
+    "TLSV1_UNRECOGNIZED_NAME": Meaning(
         reason=Reason.TLS_FAILURE, message="the server knows no such host name", hint=_NAME_HINT
     ),
 }
@@ -168,7 +161,7 @@ def failure(error: ssl.SSLError) -> ConnectionFailed:
     """Returns what a failed handshake means, never with OpenSSL's own text."""
     if isinstance(error, ssl.SSLCertVerificationError):
         code = error.verify_code
-        fallback = _Meaning(
+        fallback = Meaning(
             reason=Reason.TLS_FAILURE,
             message=f"the server's certificate is not accepted (X509 error {code})",
             hint=_CA_HINT,
@@ -177,14 +170,14 @@ def failure(error: ssl.SSLError) -> ConnectionFailed:
     else:
         name = error.reason or ""
         shown = f" ({name})" if _REASON_NAME.fullmatch(name) else ""
-        fallback = _Meaning(reason=Reason.TLS_FAILURE, message=f"the TLS handshake failed{shown}")
+        fallback = Meaning(reason=Reason.TLS_FAILURE, message=f"the TLS handshake failed{shown}")
         meaning = _HANDSHAKE_ERRORS.get(name, fallback)
-    return ConnectionFailed(meaning.reason, StageName.TLS, meaning.message, meaning.hint)
+    return meaning.at(StageName.TLS)
 
 
 def cut() -> ConnectionFailed:
     """Returns what it means that the connection ended before the handshake did."""
-    return ConnectionFailed(_CUT.reason, StageName.TLS, _CUT.message, _CUT.hint)
+    return _CUT.at(StageName.TLS)
 
 
 def _trust(made: ssl.SSLContext, ca: str) -> None:

@@ -1,6 +1,6 @@
 """TLS over bytes, sans I/O: ciphertext in, plain text out.
 
-Between `tls.py`, which makes contexts, and the HTTP exchange, which owns the socket. Separate from
+Between `tls.py`, which makes contexts, and `http_connection.py`, which owns the socket. Apart from
 asyncio's own TLS so that the handshake is a step of its own, with its own time and its own errors,
 on a connection that exists already; and because one request and one response need a third of the
 work that asyncio does for a stream.

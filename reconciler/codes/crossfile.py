@@ -1,4 +1,7 @@
-"""Codes between manifests, E2xx: names that clash, and renames that cannot be meant."""
+"""Codes between manifests, E2xx: names that clash, and renames that cannot be meant.
+
+Found by `diagnostics.clashes` and, where only the state knows, by `plan`.
+"""
 
 from __future__ import annotations
 

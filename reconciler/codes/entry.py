@@ -28,9 +28,9 @@ def api(spec: str, *, metadata: str = "{name: crm}") -> str:
     return _manifest("ApiConnection", metadata, spec)
 
 
-def sql(spec: str, *, metadata: str = "{name: orders}") -> str:
+def sql(spec: str) -> str:
     """Returns a SqlConnection manifest around the lines of its `spec`."""
-    return _manifest("SqlConnection", metadata, spec)
+    return _manifest("SqlConnection", "{name: orders}", spec)
 
 
 def _manifest(kind: str, metadata: str, spec: str) -> str:

@@ -1,4 +1,7 @@
-"""Codes of the schema and of the rules beside it, E1xx: one manifest, field by field."""
+"""Codes of the schema and of the rules beside it, E1xx: one manifest, field by field.
+
+Found by `validate`: `diagnostics.rules` for what the schema says, a kind's `checks` for the rest.
+"""
 
 from __future__ import annotations
 

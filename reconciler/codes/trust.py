@@ -1,4 +1,7 @@
-"""Codes about secrets and trust: E3xx, and the warnings W2xx."""
+"""Codes about secrets and trust: E3xx, and the warnings W2xx.
+
+Found by `validate` and a kind's `checks`; the version that goes down, by `plan`.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from reconciler import kinds
 from reconciler.diagnostics import names, references, trails, wording
+from reconciler.kinds.schema_tree import Role
 from reconciler.kinds.shape import Choice
 from reconciler.model import Document, Json, Path
 
@@ -118,7 +119,7 @@ def _required(failure: Failure) -> Iterator[Fault]:
 
 def _how_to_write(failure: Failure, key: str) -> str:
     found = failure.trail.property(key)
-    if found.get("x-secret"):
+    if found.get(Role.SECRET.value):
         return f"add `{key}: {{env: {references.env_name(failure.document.data, key)}}}`"
     if "enum" in found:
         return f"add `{key}`, one of {wording.quoted(found['enum'])}"
@@ -129,10 +130,10 @@ def _how_to_write(failure: Failure, key: str) -> str:
 
 def _type(failure: Failure) -> Iterator[Fault]:
     wanted = failure.limit if isinstance(failure.limit, list) else [failure.limit]
-    if failure.trail.annotation("x-duration") and failure.value is not None:
+    if failure.trail.annotation(Role.DURATION.value) and failure.value is not None:
         yield _duration(failure)
         return
-    is_reference = failure.trail.annotation("x-public")
+    is_reference = failure.trail.annotation(Role.PUBLIC.value)
     words = "a reference" if is_reference else " or ".join(wording.TYPES[entry] for entry in wanted)
     given = (
         "a decimal number" if isinstance(failure.value, float) else wording.type_of(failure.value)
@@ -148,7 +149,7 @@ def _retype(failure: Failure, wanted: list[str]) -> str:
     key = failure.path[-1] if failure.path else ""
     if failure.value is None:
         return "delete the line, or write a value"
-    if failure.trail.annotation("x-public"):
+    if failure.trail.annotation(Role.PUBLIC.value):
         return f"write `{key}: {{file: path}}`"
     if "string" in wanted and (isinstance(failure.value, bool) or _is_number(failure.value)):
         return "put it in quotes"
@@ -193,7 +194,7 @@ def _range(failure: Failure) -> Iterator[Fault]:
 
 
 def _pattern(failure: Failure) -> Iterator[Fault]:
-    if failure.trail.annotation("x-duration"):
+    if failure.trail.annotation(Role.DURATION.value):
         yield _duration(failure)
         return
     message = f"{failure.field} has the wrong form"

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.kinds.schema_tree import Role
 from reconciler.model import Json, JsonObject
 
 #: Keywords whose value is a mapping of names to schemas, or a list of schemas.
@@ -32,7 +33,7 @@ class Trail:
     def secret_depth(self) -> int | None:
         """Depth of the reference to a secret that the rule is about or inside of, or None."""
         for depth, schemas in enumerate(self.levels):
-            if any(schema.get("x-secret") for schema in schemas):
+            if any(schema.get(Role.SECRET.value) for schema in schemas):
                 return depth
         return None
 

@@ -42,7 +42,7 @@ class Kind:
     """What the pure stages know of one kind."""
 
     name: str
-    #: short form on the command line
+    #: short form on the command line, in lower case
     alias: str
     #: top-level keys of `spec` that decide where and as whom we connect
     access_fields: frozenset[str]
@@ -60,6 +60,12 @@ def kind(name: str) -> Kind:
     module, attribute = KINDS[name].split(":")
     value: Kind = getattr(import_module(module), attribute)
     return value
+
+
+def named(text: str) -> str | None:
+    """Returns the kind that `text` names, by name or alias, in any case; None where none does."""
+    wanted = text.casefold()
+    return next((name for name in KINDS if wanted in (name.casefold(), kind(name).alias)), None)
 
 
 @cache

@@ -1,4 +1,7 @@
-"""Bounds of durations, which a JSON Schema cannot say since they are texts to it."""
+"""Bounds of durations, which a JSON Schema cannot say since they are texts to it.
+
+Pure; every kind's `checks` asks here, so that one field has one bound whatever the kind.
+"""
 
 from __future__ import annotations
 

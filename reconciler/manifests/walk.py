@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from fnmatch import translate
-from pathlib import Path
 from typing import TypeAlias
 
 from reconciler.manifests import beneath, findings
@@ -69,14 +68,16 @@ class _Walk:
     def _link(self, name: str) -> Iterator[Entry]:
         resolved = os.path.realpath(os.path.join(self._top, name))
         relative = os.path.relpath(resolved, self._top)
-        is_folder = Path(resolved).is_dir()
-        if not is_folder and not name.endswith(SUFFIXES):
+        # not `Path.is_dir`, which raises where a folder on the way may not be entered
+        is_folder, is_there = os.path.isdir(resolved), os.path.exists(resolved)  # noqa: PTH112, PTH110
+        # a link to nothing may have led to a folder of manifests: that is in the way, too
+        if is_there and not is_folder and not name.endswith(SUFFIXES):
             return
         if is_bad_name(name):
             yield name, name, findings.BAD_NAME
         elif not beneath.is_beneath(resolved, self._top):
             yield name, name, findings.OUTSIDE
-        elif not Path(resolved).exists():
+        elif not is_there:
             yield name, name, findings.BROKEN_LINK
         elif not is_folder:
             yield name, relative, None

@@ -13,7 +13,15 @@ from functools import cache
 from importlib import import_module
 from typing import Protocol
 
-from reconciler.model import JsonObject, Observation, Stage, Target
+from reconciler.model import (
+    INCONCLUSIVE_REASONS,
+    JsonObject,
+    Observation,
+    Outcome,
+    Reason,
+    Stage,
+    Target,
+)
 from reconciler.redact import Redactor, Secret
 
 
@@ -63,3 +71,10 @@ def probe(kind: str) -> Probe:
     module, attribute = PROBES[kind].split(":")
     value: Probe = getattr(import_module(module), attribute)
     return value
+
+
+def outcome(reason: Reason) -> Outcome:
+    """Returns what a probe that ends with `reason` says about the connection."""
+    if reason is Reason.OK:
+        return Outcome.OK
+    return Outcome.INCONCLUSIVE if reason in INCONCLUSIVE_REASONS else Outcome.FAILED

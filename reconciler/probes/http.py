@@ -1,7 +1,7 @@
 """Checks one API: builds the health request, sends it once, and turns whatever happens into words.
 
-Sixth in the pipeline's reach: `health` runs it, `clients.http` does the talking, `http_judgement`
-the judging. Every end but a cancellation is an `Observation`.
+Stage 5 runs it through `health`; `clients.http` does the talking, `http_judgement` the judging.
+Every end but a cancellation is an `Observation`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 
 from pydantic import TypeAdapter
 
@@ -19,18 +18,16 @@ from reconciler.auth import exchange
 from reconciler.clients import http, http_response, tls
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
-from reconciler.kinds import durations
+from reconciler.kinds.durations import parse_duration
 from reconciler.model import (
-    INCONCLUSIVE_REASONS,
     JsonObject,
     Observation,
-    Outcome,
     Reason,
     Stage,
     StageName,
     Target,
 )
-from reconciler.probes import Tools, http_judgement
+from reconciler.probes import Tools, http_judgement, outcome
 from reconciler.redact import Secret
 
 #: Reasons that a server gives only to somebody it let in.
@@ -42,8 +39,6 @@ _AFTER_AUTHENTICATION = frozenset(
 #: The normalised spec needs no second validation as a whole (a tenth of a probe); its `auth` does,
 #: to become the one of the methods that it names.
 _AUTH: TypeAdapter[auth.ApiAuth] = TypeAdapter(auth.ApiAuth)
-#: A pass reads the same few texts thousands of times.
-_seconds = lru_cache(maxsize=1024)(durations.parse_duration)
 
 
 async def probe(
@@ -65,7 +60,7 @@ async def probe(
     return Observation(
         uid=target.uid,
         generation=target.generation,
-        outcome=_outcome(verdict.reason),
+        outcome=outcome(verdict.reason),
         reason=verdict.reason,
         message=tools.redactor.clean(verdict.message),
         hint=tools.redactor.clean(verdict.hint),
@@ -131,19 +126,14 @@ def _request(spec: JsonObject) -> exchange.Request:
 
 def _route(spec: JsonObject, tools: Tools) -> http.Route:
     setting = spec["tls"]
-    total_s = min(_seconds(spec["health"]["timeout"]), _seconds(spec["timeout"]["total"]))
+    timeout, health = spec["timeout"], spec["health"]
+    total_s = min(parse_duration(health["timeout"]), parse_duration(timeout["total"]))
     return http.Route(
         tls_mode=tls.TlsMode.VERIFY_FULL if setting["verify"] else tls.TlsMode.REQUIRE,
         ca=tools.read_public(setting["ca"]) if "ca" in setting else "",
-        connect_s=_seconds(spec["timeout"]["connect"]),
+        connect_s=parse_duration(timeout["connect"]),
         deadline=asyncio.get_running_loop().time() + total_s,
     )
-
-
-def _outcome(reason: Reason) -> Outcome:
-    if reason is Reason.OK:
-        return Outcome.OK
-    return Outcome.INCONCLUSIVE if reason in INCONCLUSIVE_REASONS else Outcome.FAILED
 
 
 def _close(

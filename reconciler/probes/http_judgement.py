@@ -16,7 +16,7 @@ from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
 from reconciler.clients import http_request, http_response
-from reconciler.model import Json, Reason, StageName
+from reconciler.model import Json, Reason, StageName, parse_pointer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +187,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _look_up(data: Json, pointer: str) -> Json:
     """Returns the value at `pointer` (RFC 6901, section 4); raises LookupError."""
-    for token in pointer.split("/")[1:]:
-        part = token.replace("~1", "/").replace("~0", "~")
+    for part in parse_pointer(pointer):
         if isinstance(data, list):
             if not (part.isascii() and part.isdigit()) or (part[0] == "0" and part != "0"):
                 raise LookupError

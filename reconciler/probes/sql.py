@@ -20,16 +20,14 @@ from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
 from reconciler.kinds import durations
 from reconciler.model import (
-    INCONCLUSIVE_REASONS,
     JsonObject,
     Observation,
-    Outcome,
     Reason,
     Stage,
     StageName,
     Target,
 )
-from reconciler.probes import Tools
+from reconciler.probes import Tools, outcome
 from reconciler.redact import Secret
 
 #: A driver that does not end after its socket was shut down is waited for so long, then left.
@@ -65,7 +63,7 @@ async def probe(
     return Observation(
         uid=target.uid,
         generation=target.generation,
-        outcome=_outcome(reason),
+        outcome=outcome(reason),
         reason=reason,
         message=tools.redactor.clean(failure.message) if failure else "the query answered",
         hint=tools.redactor.clean(failure.hint) if failure else "",
@@ -160,12 +158,6 @@ def _forget(thread: asyncio.Future[None]) -> None:
     """Takes note of how a thread ended that nobody waits for, so that asyncio does not complain."""
     if not thread.cancelled():
         thread.exception()
-
-
-def _outcome(reason: Reason) -> Outcome:
-    if reason is Reason.OK:
-        return Outcome.OK
-    return Outcome.INCONCLUSIVE if reason in INCONCLUSIVE_REASONS else Outcome.FAILED
 
 
 def _close(reached: tuple[Stage, ...], failure: ConnectionFailed | None) -> tuple[Stage, ...]:

@@ -1,23 +1,15 @@
 """Values -> text: what people and programs are shown of every stage.
 
-One module per screen or format, found through static tables, so that a format that is not asked
-for is not imported. Every report is a pure function from values to one text; what a terminal can
-show comes in as `style.Style`, and writing the text is the business of `cli/output.py`.
+One module per screen or format, found through the tables of `formats`, so that a format that is
+not asked for is not imported. Every report is a pure function from values to one text; what a
+terminal can show comes in as `style.Style`, and writing the text is the business of
+`cli/output.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-
-#: What `validate -o` may say -> where the function `(Findings, Style) -> str` is.
-DIAGNOSTICS = {
-    "text": "reconciler.report.diagnostics:text",
-    "concise": "reconciler.report.diagnostics:concise",
-    "json": "reconciler.report.diagnostics_json:document",
-    "jsonl": "reconciler.report.diagnostics_json:lines",
-    "github": "reconciler.report.diagnostics_github:commands",
-}
 
 
 def formatter(table: Mapping[str, str], name: str) -> Callable[..., str]:

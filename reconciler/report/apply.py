@@ -6,8 +6,7 @@ The end is for whoever reads only the end: what was applied, what is not healthy
 from __future__ import annotations
 
 from reconciler.model import ChangeResult, Outcome, Phase
-from reconciler.report import health, layout, standing, words
-from reconciler.report import plan as plan_screen
+from reconciler.report import health, layout, plan, standing, words
 from reconciler.report.style import Style, Tone
 from reconciler.report.views import ApplyView, HealthRow, HealthView
 
@@ -21,23 +20,22 @@ _WORD_CELLS = 2 + max(len(phase) for phase in Phase)
 
 def text(view: ApplyView, style: Style) -> str:
     """Returns the whole report for a person."""
-    lines = plan_screen.headline("Apply", view.plan, view.git, style)
+    lines = plan.headline("Apply", view.plan, view.git, style)
     refs = [change.ref for change in view.changes.results] + [s.ref for s in view.secrets]
     width = max((len(str(ref)) for ref in refs), default=0)
     results = [_result(result, width, style) for result in view.changes.results]
-    results += [plan_screen.secret_line(change, width, style) for change in view.secrets]
+    results += [plan.secret_line(change, width, style) for change in view.secrets]
     lines += ["", *results] if results else []
-    lines += plan_screen.left_alone(view.plan, view.now, style)
+    lines += plan.left_alone(view.plan, view.now, style)
     if view.health is not None and view.health.rows:
         lines += ["", *_checks(view.health, style)]
     return "\n".join([*lines, "", *_ending(view, style)]) + "\n"
 
 
 def _result(result: ChangeResult, width: int, style: Style) -> str:
-    mark = words.ACTIONS[result.action]
-    action = f"{style.glyph(mark.glyph)} {result.action:<{words.ACTION_CELLS}}"
+    action = words.action(result.action, style)
     generation = style.paint(f"generation {result.generation}", Tone.QUIET)
-    return f"  {style.paint(action, mark.tone)}  {result.ref!s:<{width}}  {generation}"
+    return f"  {style.paint(action.text, action.tone)}  {result.ref!s:<{width}}  {generation}"
 
 
 def _checks(passed: HealthView, style: Style) -> list[str]:
@@ -65,7 +63,8 @@ def _ending(view: ApplyView, style: Style) -> list[str]:
 
 
 def _unhealthy(passed: HealthView, style: Style) -> list[str]:
-    rows = [row for row in health.worst_first(passed.rows) if not _is_well(row)]
+    rows = [row for row in passed.rows if not _is_well(row)]
+    rows.sort(key=standing.worst_first)
     lines = []
     for row in rows[:_SHOWN_UNHEALTHY]:
         word = layout.pad(standing.word(row.status, style), _WORD_CELLS)

@@ -6,12 +6,14 @@ escapes here are what keeps a file name or a message from becoming a command of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reconciler import redact
 from reconciler.model import Diagnostic
 from reconciler.report.diagnostics import STDIN, Findings
 from reconciler.report.style import Style
 
-#: As the toolkit's `escapeData` and `escapeProperty` do it.
+#: As `escapeData` and `escapeProperty` do it (actions/toolkit, packages/core/src/command.ts).
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
@@ -24,18 +26,17 @@ def commands(findings: Findings, _style: Style) -> str:
 def annotation(found: Diagnostic) -> str:
     """Returns one finding as a workflow command, without a newline."""
     place = found.location
-    properties = [] if place.path == STDIN else [f"file={_property(place.path)}"]
-    properties += [f"line={place.line}", f"col={place.column}"]
+    properties = {} if place.path == STDIN else {"file": place.path}
+    properties |= {"line": str(place.line), "col": str(place.column)}
     if found.excerpt:
-        properties.append(f"endColumn={place.column + max(1, found.excerpt.length)}")
-    properties.append(f"title={_property(found.code)}")
+        properties["endColumn"] = str(place.column + max(1, found.excerpt.length))
     hint = f"\n{found.hint}" if found.hint else ""
-    return f"::{found.severity} {','.join(properties)}::{_data(found.message + hint)}"
+    return command(found.severity, {**properties, "title": found.code}, found.message + hint)
 
 
-def _data(text: str) -> str:
-    return redact.escape(text).translate(_DATA)
-
-
-def _property(text: str) -> str:
-    return redact.escape(text).translate(_PROPERTY)
+def command(name: str, properties: Mapping[str, str], message: str) -> str:
+    """Returns the workflow command `name`, everything in it escaped, without a newline."""
+    listed = ",".join(
+        f"{key}={redact.escape(value).translate(_PROPERTY)}" for key, value in properties.items()
+    )
+    return f"::{name} {listed}::{redact.escape(message).translate(_DATA)}"

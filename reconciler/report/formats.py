@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+#: `diagnostics.Findings`
+DIAGNOSTICS: Mapping[str, str] = {
+    "text": "reconciler.report.diagnostics:text",
+    "concise": "reconciler.report.diagnostics:concise",
+    "json": "reconciler.report.diagnostics_json:document",
+    "jsonl": "reconciler.report.diagnostics_json:lines",
+    "github": "reconciler.report.diagnostics_github:commands",
+}
 #: `views.PlanView`
 PLAN: Mapping[str, str] = {
     "text": "reconciler.report.plan:text",

@@ -45,7 +45,7 @@ def table(view: HealthView, style: Style) -> str:
 def checks(rows: Sequence[HealthRow], style: Style) -> list[str]:
     """Returns a header and one line per row, worst first."""
     cells = []
-    for row in worst_first(rows):
+    for row in sorted(rows, key=standing.worst_first):
         glyph, word, tone = OUTCOMES[row.observation.outcome]
         look = standing.standing_of(row.status).value
         cells.append(
@@ -64,7 +64,7 @@ def checks(rows: Sequence[HealthRow], style: Style) -> list[str]:
 def hints(rows: Sequence[HealthRow], style: Style) -> list[str]:
     """Returns what to try, one line per different hint, with the first connection that needs it."""
     found: dict[str, list[HealthRow]] = {}
-    for row in worst_first(rows):
+    for row in sorted(rows, key=standing.worst_first):
         if row.observation.outcome is not Outcome.OK and row.observation.hint:
             found.setdefault(layout.one_line(row.observation.hint), []).append(row)
     lines = []
@@ -116,11 +116,6 @@ def finding(observation: Observation) -> str:
 def phase_change(before: Phase, after: Phase) -> str:
     """Returns `PENDING -> ACTIVE`, or the phase alone where it stayed."""
     return str(after) if before is after else f"{before} -> {after}"
-
-
-def worst_first(rows: Sequence[HealthRow]) -> list[HealthRow]:
-    """Returns `rows` in the order of the screen: by standing, then by name."""
-    return sorted(rows, key=lambda row: (standing.rank(row.status), row.ref))
 
 
 def _summary(view: HealthView, style: Style) -> str:

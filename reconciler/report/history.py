@@ -1,4 +1,7 @@
-"""The applied changes of one connection, newest first, with the fields that each one changed."""
+"""The applied changes of one connection, newest first, with the fields that each one changed.
+
+`plan --revision` shows one such difference by the same words.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,12 @@ def text(view: HistoryView, style: Style) -> str:
 
 def _revision(entry: HistoryRow, view: HistoryView, style: Style) -> list[str]:
     revision = entry.revision
-    mark = words.ACTIONS[revision.action]
-    action = f"{style.glyph(mark.glyph)} {revision.action:<{words.ACTION_CELLS}}"
     when = f"  {times.utc(revision.at)} ({times.age(revision.at, view.now)})"
     commit = words.commit(revision.git)
     facts = [f"by {revision.actor}", f"commit {commit}" if commit else "", f"run {revision.run_id}"]
     if revision.ref != view.recorded.ref:
         facts.insert(0, f"as {revision.ref}")
-    title = [Cell(f"{revision.number:>4}  "), Cell(action, mark.tone), Cell(when)]
+    title = [Cell(f"{revision.number:>4}  "), words.action(revision.action, style), Cell(when)]
     lines = layout.sides(title, words.source(revision.source), style)
     told = layout.one_line(", ".join(fact for fact in facts if fact))
     lines += layout.hanging([Cell(_INDENT)], told, style)

@@ -87,9 +87,7 @@ def left_alone(plan: Plan, now: datetime, style: Style) -> list[str]:
 
 
 def _change(change: Change, secret: SecretChange | None, view: PlanView, style: Style) -> list[str]:
-    mark = words.ACTIONS[change.action]
-    action = f"{style.glyph(mark.glyph)} {change.action:<{words.ACTION_CELLS}}"
-    title = [Cell("  "), Cell(action, mark.tone), Cell(f"  {change.ref}")]
+    title = [Cell("  "), words.action(change.action, style), Cell(f"  {change.ref}")]
     lines = layout.sides(title, words.place(change), style)
     for name, told in words.alarms(change):
         alarm = Cell(f"! {name}: ", Tone.ALARM)

@@ -1,15 +1,14 @@
 """The plan as annotations of a GitHub Actions job, and a summary line.
 
 GitHub shows ten annotations per level and step and drops the rest silently, so what must be seen
-comes first and the summary says how many there are. Syntax and escapes are those of the
-workflow commands (`toolkit/packages/core/src/command.ts` in the actions organization).
+comes first and the summary says how many there are. Syntax and escapes are those of
+`diagnostics_github`.
 """
 
 from __future__ import annotations
 
 from reconciler.model import Change, Location
-from reconciler.report import diagnostics_github, layout, words
-from reconciler.report import plan as plan_screen
+from reconciler.report import diagnostics_github, layout, plan, words
 from reconciler.report.style import Style
 from reconciler.report.views import PlanView
 
@@ -19,19 +18,18 @@ _PER_LEVEL = 10
 
 def github(view: PlanView, _style: Style) -> str:
     """Returns workflow commands: at most ten warnings and ten notices, the summary the last."""
-    plan = view.plan
     warnings: list[str] = []
     notices: list[str] = []
-    for change in words.gravest_first(plan.changes):
+    for change in words.gravest_first(view.plan.changes):
         is_grave = bool(words.alarms(change)) or words.is_removal(change)
         level, annotations = ("warning", warnings) if is_grave else ("notice", notices)
         title = f"{change.action} {change.ref}"
         annotations.append(_annotation(level, change.location, title, _told(change)))
-    warnings += [diagnostics_github.annotation(warning) for warning in plan.warnings]
+    warnings += [diagnostics_github.annotation(warning) for warning in view.plan.warnings]
     shown = [*warnings[:_PER_LEVEL], *notices[: _PER_LEVEL - 1]]
     left_out = len(warnings) + len(notices) - len(shown)
     more = f"; {words.plural(left_out, 'annotation')} left out" if left_out else ""
-    summary = _annotation("notice", None, "reconciler plan", plan_screen.counts(view) + more)
+    summary = _annotation("notice", None, "reconciler plan", plan.counts(view) + more)
     return "".join(f"{line}\n" for line in (*shown, summary))
 
 
@@ -44,13 +42,5 @@ def _told(change: Change) -> str:
 
 def _annotation(level: str, location: Location | None, title: str, message: str) -> str:
     # Where nothing is left to point at, a file would send the reader to a line that is gone.
-    where = f"file={_property(location.path)},line={location.line}," if location else ""
-    return f"::{level} {where}title={_property(title)}::{_data(message)}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(layout.one_line(text)).replace(":", "%3A").replace(",", "%2C")
+    where = {"file": location.path, "line": str(location.line)} if location else {}
+    return diagnostics_github.command(level, {**where, "title": title}, message)

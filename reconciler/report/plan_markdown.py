@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 
 from reconciler.model import Change, Ref, SecretChange
-from reconciler.report import layout, words
-from reconciler.report import plan as plan_screen
+from reconciler.report import layout, plan, words
 from reconciler.report.style import Style
 from reconciler.report.views import PlanView
 
@@ -29,15 +28,14 @@ _LINE = Style(width=_SHORT)
 
 def markdown(view: PlanView, _style: Style) -> str:
     """Returns the comment, at most `LIMIT` characters, in GitHub Flavored Markdown."""
-    plan = view.plan
-    secrets, lonely = plan_screen.by_change(view)
-    changes = words.gravest_first(plan.changes)
+    secrets, lonely = plan.by_change(view)
+    changes = words.gravest_first(view.plan.changes)
     head = "\n".join([*_title(view), *_alerts(changes), ""])
     tail = "\n".join(["", *_tail(view)]) + "\n"
     room = LIMIT - len(head) - len(tail) - _RESERVE
     rows = [_row(change, secrets.get(change.uid)) for change in changes]
     rows += [_secret_row(change) for change in lonely]
-    rows += [_notice_row(notice, view) for notice in plan.notices]
+    rows += [_notice_row(notice, view) for notice in view.plan.notices]
     listed = _fitting(rows, room)
     details = [
         _detail(change, secret)
@@ -57,7 +55,7 @@ def _title(view: PlanView) -> list[str]:
     facts = ", ".join(part for part in (f"stack {_code(stack)}", commit) if part)
     return [
         f"<!-- reconciler plan {re.sub('[^A-Za-z0-9_.]', '_', stack)[:_SHORT]} -->",
-        f"### reconciler plan: {plan_screen.counts(view)} ({facts})",
+        f"### reconciler plan: {plan.counts(view)} ({facts})",
         "",
     ]
 
@@ -91,7 +89,7 @@ def _secret_words(change: SecretChange) -> list[str]:
 
 
 def _notice_row(notice: Change, view: PlanView) -> str:
-    return _cells("left alone", notice.ref, plan_screen.notice_reason(notice, view.now))
+    return _cells("left alone", notice.ref, plan.notice_reason(notice, view.now))
 
 
 def _cells(action: str, ref: Ref, told: str) -> str:

@@ -1,4 +1,7 @@
-"""The applies that changed something, newest first, one line each."""
+"""The applies that changed something, newest first, one line each.
+
+What `events --runs` shows: the log by transaction and not by connection.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Protocol
 
 from reconciler.model import (
     AWAITING_CHECK_REASONS,
@@ -19,6 +20,7 @@ from reconciler.model import (
     Outcome,
     Phase,
     Reason,
+    Ref,
     Status,
     SuspendedBy,
 )
@@ -78,9 +80,18 @@ def standing_of(status: Status) -> Standing:
     return Standing.DOUBTFUL if standing in (Standing.PENDING, Standing.ACTIVE) else standing
 
 
-def rank(status: Status) -> int:
-    """Returns the place of `status` in a list that shows the worst first; 0 is the worst."""
-    return _RANKS[standing_of(status)]
+class Shown(Protocol):
+    """A connection on a screen."""
+
+    @property
+    def ref(self) -> Ref: ...
+    @property
+    def status(self) -> Status: ...
+
+
+def worst_first(row: Shown) -> tuple[int, Ref]:
+    """Returns the place of `row` in every list: by standing, the worst first, then by name."""
+    return _RANKS[standing_of(row.status)], row.ref
 
 
 def word(status: Status, style: Style) -> str:

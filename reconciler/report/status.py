@@ -79,11 +79,6 @@ def wide(view: StatusView, style: Style) -> str:
     return _screen(view, _WIDE, uncut)
 
 
-def worst_first(rows: Sequence[Recorded]) -> list[Recorded]:
-    """Returns `rows` in the order of the screen: by standing, then by name."""
-    return sorted(rows, key=lambda row: (standing.rank(row.status), row.ref))
-
-
 def _screen(view: StatusView, columns: Sequence[tuple[Column, _MakeCell]], style: Style) -> str:
     if not view.rows:
         return f"no connection is selected; the state holds {view.total}\n"
@@ -92,7 +87,7 @@ def _screen(view: StatusView, columns: Sequence[tuple[Column, _MakeCell]], style
             *(make(row, view.now, style) for _, make in columns),
             Cell(standing.why(row.status, row.hold, view.now)),
         ]
-        for row in worst_first(view.rows)
+        for row in sorted(view.rows, key=standing.worst_first)
     ]
     shape = [*(column for column, _ in columns), Column(title="WHY")]
     lines = layout.table(shape, rows, style)

@@ -25,8 +25,10 @@ from reconciler.model import (
     SecretChange,
     Source,
     canonical,
+    parse_pointer,
 )
 from reconciler.report import layout
+from reconciler.report.layout import Cell
 from reconciler.report.style import Style, Tone
 
 _COMMIT_CHARACTERS = 7
@@ -65,6 +67,12 @@ _EVIDENT = frozenset({plan.NOT_RECORDED, plan.CHANGED})
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 #: Cells of the longest action.
 ACTION_CELLS = max(len(action) for action in Action)
+
+
+def action(name: Action, style: Style) -> Cell:
+    """Returns an action with its glyph, as wide as the longest: `+ create`."""
+    mark = ACTIONS[name]
+    return Cell(f"{style.glyph(mark.glyph)} {name:<{ACTION_CELLS}}", mark.tone)
 
 
 def alias(ref: Ref) -> str:
@@ -132,7 +140,7 @@ def field_name(pointer: str) -> str:
     What is not under `spec` keeps its beginning: `metadata.labels.team`. A key that a dot would
     tear is quoted: `metadata.labels["example.com/team"]`.
     """
-    keys = [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
+    keys = parse_pointer(pointer)
     if len(keys) > 1 and keys[0] == "spec":
         keys = keys[1:]
     first, *inner = keys or [""]

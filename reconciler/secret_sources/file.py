@@ -73,7 +73,7 @@ class FileSource:
             return text
         if mode & stat.S_IROTH:
             self._warnings.append(f"{name} is readable by everybody on this machine: chmod 600")
-        text = text[: -len(_newline_of(text))] if _newline_of(text) else text
+        text = _without_newline(text)
         if not text:
             raise SecretError(f"{name} is empty", "write the secret into it")
         return text
@@ -128,5 +128,5 @@ def _decode(name: str, data: bytes, limit: int) -> str:
         raise SecretError(f"{name} is not UTF-8", "only text can be a secret") from None
 
 
-def _newline_of(text: str) -> str:
-    return next((newline for newline in ("\r\n", "\n") if text.endswith(newline)), "")
+def _without_newline(text: str) -> str:
+    return text.removesuffix("\r\n" if text.endswith("\r\n") else "\n")

@@ -9,7 +9,7 @@ because only a transaction can.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from importlib import import_module
@@ -52,6 +52,12 @@ class RowWrite:
     op: RowOp
     row: Recorded
     expected: int | None = None
+
+    @classmethod
+    def update(cls, before: Recorded, after: Recorded) -> RowWrite:
+        """Returns the write that turns `before` into `after`, if nobody else was faster."""
+        row = replace(after, version=before.version + 1)
+        return cls(op=RowOp.UPDATE, row=row, expected=before.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,9 +184,6 @@ class Store(Protocol):
     def observations(self, uid: str, *, limit: int = 100) -> tuple[Observation, ...]:
         """Returns the newest probes of one row, newest first."""
 
-    def last_observations(self, uids: Sequence[str]) -> tuple[Observation, ...]:
-        """Returns the newest probe of each row that has one, in any order."""
-
     def runs(self, *, limit: int = 50) -> tuple[Run, ...]:
         """Returns the newest applies, newest first."""
 
@@ -197,7 +200,7 @@ class Store(Protocol):
 class Opening(StrEnum):
     """How a store is opened."""
 
-    #: for reading; nothing is created, and a missing store is StoreUnavailable
+    #: for reading; nothing is created, and a missing store is StoreMissing
     READ = "read"
     #: for writing; created where missing
     WRITE = "write"

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    func,
     insert,
     or_,
     select,
@@ -153,15 +152,6 @@ class DatabaseStore:
         statement = select(tables.observations).where(seen.uid == uid)
         newest_first = statement.order_by(seen.id.desc()).limit(limit)
         return self._read("observations", rows.observation, newest_first)
-
-    def last_observations(self, uids: Sequence[str]) -> tuple[Observation, ...]:
-        seen = tables.observations.c
-        found: list[Observation] = []
-        for batch in batches(uids):
-            newest = select(func.max(seen.id)).where(seen.uid.in_(batch)).group_by(seen.uid)
-            statement = select(tables.observations).where(seen.id.in_(newest))
-            found += self._read("observations", rows.observation, statement)
-        return tuple(found)
 
     def runs(self, *, limit: int = 50) -> tuple[Run, ...]:
         statement = select(tables.runs).order_by(tables.runs.c.number.desc()).limit(limit)

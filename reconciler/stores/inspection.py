@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, select
 
 from reconciler.errors import StoreDamaged
 from reconciler.model import Recorded
+from reconciler.redact import LONGEST_FOREIGN
 from reconciler.stores import rows, tables
 from reconciler.stores.rows import Value
 from reconciler.stores.transactions import Transactions
@@ -23,8 +24,6 @@ _PARSERS: tuple[tuple[Table, Callable[[rows.Row], object]], ...] = (
     (tables.observations, rows.observation),
     (tables.runs, rows.run),
 )
-#: `redact` cuts foreign text to this; longer text was not written by this program.
-_LONGEST_ERROR = 1000
 
 
 def findings(transactions: Transactions) -> tuple[str, ...]:
@@ -44,16 +43,16 @@ def findings(transactions: Transactions) -> tuple[str, ...]:
 
 def _row_findings(connection: Connection) -> list[str]:
     found: list[str] = []
-    live = list(_parsed(connection, tables.connections, rows.recorded, found))
+    recorded = list(_parsed(connection, tables.connections, rows.recorded, found))
     for table, parse in _PARSERS:
         for _ in _parsed(connection, table, parse, found):
             pass
-    found += _long_findings(live)
-    found += _clash_findings(live)
+    found += _long_findings(recorded)
+    found += _clash_findings(recorded)
     kept = select(tables.revisions.c.uid, tables.revisions.c.number)
     numbers = {(uid, number) for uid, number in connection.execute(kept)}
     with_events = set(connection.execute(select(tables.events.c.uid).distinct()).scalars())
-    for row in live:
+    for row in recorded:
         if (row.uid, row.revision) not in numbers:
             found.append(f"{row.ref} ({row.uid}) lacks its revision {row.revision}")
         if row.uid not in with_events:
@@ -73,7 +72,7 @@ def _parsed(
 
 def _long_findings(values: list[Recorded]) -> Iterator[str]:
     for value in values:
-        if len(value.status.last_error) > _LONGEST_ERROR:
+        if len(value.status.last_error) > LONGEST_FOREIGN:
             yield f"the last error of {value.ref} ({value.uid}) is longer than it can be"
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from reconciler.errors import ConfigError, ReconcilerError, StoreUnavailable
+from reconciler.redact import escape
 from reconciler.stores import Opening, Store, database, faults, opening
 
 #: First half of the advisory lock's key; the second is the hash of the schema. "Rcnc".
@@ -36,6 +37,12 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
     "gssencmode": "disable",
+}
+#: What a state URL may say beyond that. It can stand in a project file, which comes with a pull
+#: request: nothing that names files of passwords or services, or loads code.
+_OPTIONS = frozenset(_DEFAULTS) | {
+    *("host", "port", "options", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl"),
+    *("channel_binding", "target_session_attrs", "sslnegotiation", "ssl_min_protocol_version"),
 }
 
 
@@ -58,7 +65,7 @@ def parse_url(url: str) -> URL:
     """Returns the URL with our driver and defaults for what it leaves out.
 
     Raises:
-        ConfigError: it cannot be read or names another driver.
+        ConfigError: it cannot be read, names another driver, or has an unknown option.
     """
     try:
         parsed = make_url(url)
@@ -68,6 +75,12 @@ def parse_url(url: str) -> URL:
         ) from None
     if parsed.drivername not in ("postgresql", "postgresql+psycopg"):
         raise ConfigError("the state store uses the driver psycopg", "write `postgresql://...`")
+    unknown = sorted(set(parsed.query) - _OPTIONS)
+    if unknown:
+        raise ConfigError(
+            f"the state URL has the option `{escape(unknown[0])}`, which is not taken",
+            f"the options are: {', '.join(sorted(_OPTIONS))}",
+        )
     missing = {key: value for key, value in _DEFAULTS.items() if key not in parsed.query}
     return parsed.set(drivername="postgresql+psycopg").update_query_dict(missing)
 

@@ -1,7 +1,7 @@
 """The tables of the state store, the same on SQLite and PostgreSQL.
 
 Every value is text, integer or float, so both databases keep the same thing: moments are RFC 3339
-text of fixed width in UTC (`rows.py`), which sorts as time does, and nested values are JSON text.
+text of fixed width in UTC (`texts.py`), which sorts as time does, and nested values are JSON text.
 `REVISIONS` is the history of these tables, known here so that opening a store needs no Alembic;
 tests hold the tables, this list and `migrations/` equal. The version table has a name of its own
 because an application's Alembic may live in the same PostgreSQL schema.

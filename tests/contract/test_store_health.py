@@ -106,22 +106,6 @@ def test_observations_come_newest_first_even_when_the_clock_went_back(store: Sto
     assert [seen.observed_at for seen in store.observations(UID, limit=1)] == [later(60)]
 
 
-def test_last_observations_are_one_of_each_row_that_has_any(store: Store) -> None:
-    first, second, third = make_uid(1), make_uid(2), make_uid(3)
-    names = {first: "a", second: "b", third: "c"}
-    add(store, *(make_recorded(uid=uid, ref=make_ref(name)) for uid, name in names.items()))
-    store.record([healthy(first, "a"), healthy(second, "b")], now=NOW)
-    newest = HealthWrite(
-        observation=make_observation(uid=first, latency_s=9.0),
-        row=make_recorded(uid=first, ref=make_ref("a"), version=3),
-        expected=2,
-    )
-    store.record([newest], now=NOW)
-    found = store.last_observations([first, third, second])
-    latencies = {(seen.uid, seen.latency_s) for seen in found}
-    assert latencies == {(first, 9.0), (second, 0.007)}
-
-
 def test_event_with_every_field_comes_back_with_its_id(store: Store) -> None:
     event = make_event(
         at=later(0.5), message="why", source=Phase.PENDING, target=Phase.ACTIVE, status=ACTIVE

@@ -58,7 +58,7 @@ ELSEWHERE = {
     **dict.fromkeys(("B106", "B107", "B109"), "no secret is kept in the state, encrypted or not"),
     "B110": "tests/integration/sql, with real servers",
     **dict.fromkeys(("B127", "B128", "B130", "B133", "B134"), _NO_PROFILE),
-    **dict.fromkeys(("B136", "B137"), "needs name servers: tests/unit/clients/test_destination.py"),
+    **dict.fromkeys(("B136", "B137"), "needs name servers: tests/unit/clients, tests/integration"),
     **dict.fromkeys(("B140", "B151", "B157", "B158"), _SERVERS),
     "B160": "needs proxies in the environment: tests/e2e/test_inert.py",
     **dict.fromkeys(("B163", "B164"), "there are no tunnels"),
@@ -69,7 +69,7 @@ ELSEWHERE = {
     "B200": "a state that went back is told by nothing that is recorded outside of it",
     "B205": "no network file system is at hand; the store refuses a file system without WAL",
     **dict.fromkeys(("B206", "B208", "B209"), _CONTRACT),
-    "B212": "needs a clock that jumps: tests/unit/test_status.py, whose clock is an argument",
+    "B212": "needs a process whose clock jumps",
 }
 
 

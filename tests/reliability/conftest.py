@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -17,6 +20,18 @@ __all__ = ["postgresql", "postgresql_url", "shared_url", "sqlite_url"]
 def is_soak() -> bool:
     """Whether the long versions are wanted: `HYPOTHESIS_PROFILE=soak`."""
     return settings.get_current_profile_name() == "soak"
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """Gives an empty folder in memory where the system has such: waiting for a disk proves nothing.
+
+    A kill leaves the same behind on both.
+    """
+    shared = "/dev/shm"  # noqa: S108
+    parent = shared if os.access(shared, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="reconciler-", dir=parent) as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

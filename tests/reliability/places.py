@@ -6,19 +6,22 @@ gives are left out: PostgreSQL does not give back those of a transaction that fa
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import psycopg
 
-from reconciler.stores import tables
+from reconciler.stores import Opening, open_store, tables
+from tests import factories
 
 #: Every row of every table that has rows; `meta` is random and left out.
 Contents: TypeAlias = dict[str, list[tuple[Any, ...]]]
+_DRAFT = re.compile(r"\.[0-9a-f]+\.draft")
 _TABLES = [table.name for table in tables.METADATA.sorted_tables if table.name != "meta"]
 
 
@@ -30,6 +33,12 @@ class Place(Protocol):
 
     def contents(self) -> Contents:
         """Returns what the store holds; a store without any row holds nothing."""
+
+    def remains(self, *, is_random: bool) -> object:
+        """Returns what a kill has left, as an equal value where nothing can tell it apart.
+
+        Where the bytes are random, sizes have to do.
+        """
 
     def save(self) -> None:
         """Keeps the store as it is now, for `restore`."""
@@ -56,6 +65,14 @@ class File:
         with closing(sqlite3.connect(self.path)) as connection:
             return _contents(lambda statement: connection.execute(statement).fetchall())
 
+    def remains(self, *, is_random: bool) -> object:
+        # A reader builds the -shm file anew, and a draft has another name each time.
+        kept = (file for file in self._folder.iterdir() if not file.name.endswith("-shm"))
+        return sorted(
+            (_DRAFT.sub("", file.name), file.stat().st_size if is_random else file.read_bytes())
+            for file in kept
+        )
+
     def save(self) -> None:
         shutil.copytree(self._folder, self._saved)
 
@@ -79,7 +96,81 @@ class Schema:
         return self._url
 
     def contents(self) -> Contents:
-        self._use(self._name)
-        if not self._tables():
+        if not self._columns(self._name):
             return {}
-        return _contents(lambda statement: self._connection.execute(statement.encode()).fetchall())
+        self._run(f"SET search_path = {self._name}")
+        return _contents(self._run)
+
+    def remains(self, *, is_random: bool) -> object:
+        return self.contents(), self._columns(self._name)
+
+    def save(self) -> None:
+        self._run(f"CREATE SCHEMA {self._saved}")
+        for table in self._columns(self._name):
+            self._run(f"CREATE TABLE {self._saved}.{table} AS TABLE {self._name}.{table}")
+
+    def restore(self) -> None:
+        saved = self._columns(self._saved)
+        if self._columns(self._name) != saved:
+            self._run(f"DROP SCHEMA {self._name} CASCADE")
+            self._run(f"CREATE SCHEMA {self._name}")
+            if saved:
+                open_store(self._url, Opening.WRITE, now=factories.NOW).close()
+        if saved:
+            self._refill()
+
+    def close(self) -> None:
+        """Forgets what was saved."""
+        self._run(f"DROP SCHEMA IF EXISTS {self._saved} CASCADE")
+        self._connection.close()
+
+    def _refill(self) -> None:
+        name, names = self._name, [*_TABLES, "meta", tables.VERSION_TABLE]
+        statements = [f"TRUNCATE {', '.join(f'{name}.{table}' for table in names)}"]
+        statements += [f"INSERT INTO {name}.{t} SELECT * FROM {self._saved}.{t}" for t in names]
+        statements += [
+            f"SELECT setval(pg_get_serial_sequence('{name}.{table}', '{column.name}'), 1000000)"
+            for table, column in tables.COUNTERS.items()
+        ]
+        with self._connection.transaction():
+            for statement in statements:
+                self._run(statement)
+
+    def _columns(self, schema: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for table, column in self._run(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            f" WHERE table_schema = '{schema}' ORDER BY table_name, ordinal_position"
+        ):
+            found.setdefault(table, []).append(column)
+        return found
+
+    def _run(self, statement: str) -> Sequence[tuple[Any, ...]]:
+        cursor = self._connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def open_place(url: str, folder: Path) -> Iterator[Place]:
+    """Gives the place that a test's store is to be in: the schema of `url`, or a file."""
+    if not url:
+        yield File(folder)
+        return
+    schema = Schema(url)
+    try:
+        yield schema
+    finally:
+        schema.close()
+
+
+def _contents(query: Callable[[str], Sequence[tuple[Any, ...]]]) -> Contents:
+    found: Contents = {}
+    for name in (*_TABLES, tables.VERSION_TABLE):
+        rows = query(f"SELECT * FROM {name} ORDER BY 1")
+        if name in tables.COUNTERS:
+            found[name] = [row[1:] for row in rows]
+        else:
+            found[name] = sorted(rows, key=repr)
+    if not any(found[name] for name in _TABLES):
+        return {}
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model import Document, Location, Phase, canonical, pointer
+from reconciler.model import Document, Location, Phase, canonical, parse_pointer, pointer
 from tests import factories
 
 DOCUMENT = Document(
@@ -43,6 +43,19 @@ def test_location_reads_as_editors_want_it() -> None:
 
 def test_pointer_escapes_as_rfc_6901_says() -> None:
     assert pointer(("a/b", "m~n", 0)) == "/a~1b/m~0n/0"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        pytest.param("", (), id="root"),
+        pytest.param("/", ("",), id="empty key"),
+        pytest.param("/a~1b/m~0n/0", ("a/b", "m~n", "0"), id="escapes and an index"),
+        pytest.param("/~01", ("~1",), id="escaped tilde before a digit"),
+    ],
+)
+def test_pointer_is_parsed_as_rfc_6901_says(text: str, parts: tuple[str, ...]) -> None:
+    assert parse_pointer(text) == parts
 
 
 def test_canonical_text_does_not_depend_on_the_order_of_keys() -> None:

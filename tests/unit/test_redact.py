@@ -70,6 +70,8 @@ def redactor() -> Redactor:
         pytest.param(json.dumps(VALUE)[1:-1], id="JSON"),
         pytest.param(json.dumps(VALUE, ensure_ascii=False)[1:-1], id="JSON with umlauts"),
         pytest.param(repr(VALUE)[1:-1], id="repr"),
+        pytest.param(repr(f'"{VALUE}')[2:-1], id="repr with another quote"),
+        pytest.param(repr(VALUE.encode())[2:-1], id="repr as bytes"),
         pytest.param(VALUE.encode().hex(), id="hex"),
         pytest.param(base64.b64encode(VALUE.encode()).decode(), id="base64"),
         pytest.param(base64.b64encode(f"report:{VALUE}".encode()).decode(), id="Basic header"),
@@ -123,3 +125,15 @@ def test_foreign_text_becomes_one_escaped_line() -> None:
 
 def test_lone_surrogate_is_escaped() -> None:
     assert escape("\udc80") == r"\udc80"
+
+
+@pytest.mark.parametrize(
+    "value", ["it's\\back", 'say "so"\\', "both ' and \"", "\\'\\'", "tab\there's"]
+)
+@pytest.mark.parametrize("beside", ["", "'", '"', "'\""])
+def test_repr_of_a_text_around_a_secret_shows_it_nowhere(value: str, beside: str) -> None:
+    """Which quotes a repr escapes depends on the whole text, and so on what stands beside."""
+    redactor = Redactor()
+    redactor.add(value)
+    for text in (repr(f"{beside}|{value}|"), repr(f"{beside}|{value}|".encode())):
+        assert redactor.redact(text).split("|")[1] == MASK

@@ -31,15 +31,6 @@ def test_quiet_silences_talk_and_warnings_but_no_problem() -> None:
     assert stderr.text == "error: it does not work\n  = help: try this\n"
 
 
-def test_detail_is_shown_only_when_verbose() -> None:
-    stderr = Screen()
-    output = make_output(Screen(), stderr)
-    output.detail("one\n")
-    output.verbosity = 1
-    output.detail("two\n")
-    assert stderr.text == "two\n"
-
-
 def test_pipe_is_never_cut_or_coloured() -> None:
     output = make_output(Screen(), Screen(), {"COLUMNS": "80"})
     assert output.style == Style(width=None, colour=False, unicode=True)

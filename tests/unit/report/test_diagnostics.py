@@ -7,7 +7,7 @@ import pytest
 
 from reconciler import report
 from reconciler.model import Diagnostic, Excerpt, Location, Severity
-from reconciler.report import diagnostics
+from reconciler.report import diagnostics, formats
 from reconciler.report.diagnostics import Findings
 from reconciler.report.style import Style
 
@@ -166,7 +166,7 @@ def test_summary_counts(findings: Findings, line: str) -> None:
 
 
 def test_json_holds_everything() -> None:
-    formatter = report.formatter(report.DIAGNOSTICS, "json")
+    formatter = report.formatter(formats.DIAGNOSTICS, "json")
     assert json.loads(formatter(found(UNKNOWN, DUPLICATE, documents=4), PLAIN)) == {
         "formatVersion": 1,
         "files": 3,
@@ -210,7 +210,7 @@ def test_json_holds_everything() -> None:
 
 
 def test_json_lines_are_one_object_each() -> None:
-    formatter = report.formatter(report.DIAGNOSTICS, "jsonl")
+    formatter = report.formatter(formats.DIAGNOSTICS, "jsonl")
     lines = formatter(found(UNKNOWN, WARNING), PLAIN).splitlines()
     assert [(json.loads(x)["formatVersion"], json.loads(x)["code"]) for x in lines] == [
         (1, "E104"),
@@ -219,7 +219,7 @@ def test_json_lines_are_one_object_each() -> None:
 
 
 def test_github_gets_a_command_per_finding() -> None:
-    formatter = report.formatter(report.DIAGNOSTICS, "github")
+    formatter = report.formatter(formats.DIAGNOSTICS, "github")
     assert formatter(found(UNKNOWN, WARNING), PLAIN) == (
         "::error file=manifests/orders.yaml,line=9,col=3,endColumn=10,title=E104"
         "::unknown field `databse`%0Aa similar field exists: `database`\n"
@@ -229,7 +229,7 @@ def test_github_gets_a_command_per_finding() -> None:
 
 
 def test_github_command_cannot_be_forged() -> None:
-    formatter = report.formatter(report.DIAGNOSTICS, "github")
+    formatter = report.formatter(formats.DIAGNOSTICS, "github")
     hostile = replace(
         WARNING, location=at(1, 1, "a,b:c\n::error::x"), message="100%\n::error::forged\r"
     )
@@ -240,6 +240,6 @@ def test_github_command_cannot_be_forged() -> None:
 
 
 def test_github_annotation_of_standard_input_names_no_file() -> None:
-    formatter = report.formatter(report.DIAGNOSTICS, "github")
+    formatter = report.formatter(formats.DIAGNOSTICS, "github")
     finding = replace(WARNING, location=at(1, 1, "-"))
     assert formatter(found(finding), PLAIN).startswith("::warning line=1,col=1,title=W012::")

@@ -7,6 +7,7 @@ that loader and validation are part of what is promised.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -91,8 +92,8 @@ class Contents:
 
 
 @dataclass(slots=True, kw_only=True)
-class Bench:
-    """One store and the world that it stands in; the test moves both."""
+class World:
+    """One store and what is around it; the test moves both."""
 
     store: Store
     environment: dict[str, str] = field(default_factory=dict)
@@ -100,8 +101,8 @@ class Bench:
     _ids: int = 0
 
     @classmethod
-    def open(cls, url: str, environment: Mapping[str, str] | None = None) -> Bench:
-        """Returns a bench on the store at `url`, which is made."""
+    def open(cls, url: str, environment: Mapping[str, str] | None = None) -> World:
+        """Returns a world around the store at `url`, which is made."""
         store = stores.open_store(url, Opening.WRITE, now=NOW)
         return cls(store=store, environment=dict(environment or {}))
 
@@ -198,6 +199,15 @@ class Bench:
         """Returns the rows that a pass would probe."""
         return tuple(row for row in self.store.recorded() if row.status.is_probed)
 
+    def check(self) -> tuple[observing.HealthResult, ...]:
+        """Probes what a pass probes, for real, and returns what it came to."""
+        return asyncio.run(self.checking())
+
+    async def checking(self) -> tuple[observing.HealthResult, ...]:
+        """Does what `check` does, inside a running loop."""
+        batches = reconcile.check(self.workspace(), self.store, self.probed())
+        return tuple([result async for batch in batches for result in batch])
+
     def reserve(self, rows: Sequence[Recorded]) -> dict[str, tuple[str, Verdict]]:
         """Reserves a login for each row with a credential: by uid, its key and the answer."""
         keys = {row.uid: self._credential(row) for row in rows}
@@ -213,8 +223,7 @@ class Bench:
         ]
         verdicts = self.store.reserve(requests, now=self.now, budget=LOGIN_BUDGET)
         return {
-            row.uid: (keys[row.uid], verdict)
-            for row, verdict in zip(asking, verdicts, strict=True)
+            row.uid: (keys[row.uid], verdict) for row, verdict in zip(asking, verdicts, strict=True)
         }
 
     def _credential(self, row: Recorded) -> str:

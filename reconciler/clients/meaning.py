@@ -1,0 +1,26 @@
+"""What a failure means to a user, in the one shape of all tables here: reason, sentence, hint.
+
+Below the modules that keep a table (`tls`, `tcp`, `attempt`, `http`, `sql_errors` and the drivers).
+The stage is not part of a meaning, since one cause can end different stages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.errors import ConnectionFailed
+from reconciler.model import Reason, StageName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """What an error code, an errno or a time-out says about a connection."""
+
+    reason: Reason
+    #: one sentence, lower case, no full stop
+    message: str
+    hint: str = ""
+
+    def at(self, stage: StageName) -> ConnectionFailed:
+        """Returns it as the exception of a connection that failed at `stage`."""
+        return ConnectionFailed(self.reason, stage, self.message, self.hint)

@@ -1,0 +1,175 @@
+"""A project with a secret in every place that may hold one, and endpoints that give them all away.
+
+Every authentication method of both kinds, from variables and from files, against servers that echo
+what they were sent in the status line, in headers, in the redirect and in the body, and databases
+whose error texts hold the password in all its forms.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from reconciler.model import JsonObject
+from tests.corpus.canary import make_canary, make_key
+from tests.servers import sql_peers
+from tests.servers.http import Client, Route, Server, http_server
+
+#: Variables and files, each with a secret of its own.
+VARIABLES = ("BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD")
+FILES = ("basic", "key-in-query", "pair-key", "my-password")
+#: What the APIs answer; each to every authentication method.
+STATUSES = (200, 302, 401, 500)
+#: RFC 6265, section 4.1.1, and what a header can carry.
+_COOKIE_SAFE = "'/+=%&@:<>#?{}$`|^~"
+
+_AUTH: Mapping[str, JsonObject] = {
+    "bearer": {"method": "bearer", "token": {"env": "BEARER"}},
+    "basic": {"method": "basic", "username": "user", "password": {"file": "secrets/basic"}},
+    "in-header": {
+        "method": "apiKey",
+        "in": "header",
+        "name": "X-Key",
+        "value": {"env": "KEY_IN_HEADER"},
+    },
+    "in-query": {
+        "method": "apiKey",
+        "in": "query",
+        "name": "key",
+        "value": {"file": "secrets/key-in-query"},
+    },
+    "in-cookie": {
+        "method": "apiKey",
+        "in": "cookie",
+        "name": "session",
+        "value": {"env": "KEY_IN_COOKIE"},
+    },
+    "pair": {
+        "method": "headers",
+        "headers": {"X-Id": {"env": "PAIR_ID"}, "X-Pair": {"file": "secrets/pair-key"}},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planted:
+    """A project, its secrets by name, and the environment that holds those that no file holds."""
+
+    folder: Path
+    canaries: Mapping[str, str]
+    env: Mapping[str, str]
+    server: Server
+    #: a store that is a server which gives its password away
+    leaky_state: str
+
+
+def parrot(status: int) -> Route:
+    """Answers `status` with everything that was sent, in every part of the answer."""
+
+    async def route(client: Client) -> None:
+        request = client.request
+        sent = " ".join((request.target, *request.headers.values()))
+        body = json.dumps({"target": request.target, "headers": dict(request.headers)})
+        head = f"HTTP/1.1 {status} {sent}\r\nX-Echo: {sent}\r\nLocation: http://evil/?{sent}\r\n"
+        length = f"Content-Length: {len(body.encode())}\r\n\r\n"
+        await client.send((head + length + body).encode())
+
+    return route
+
+
+@contextmanager
+def planted(folder: Path) -> Iterator[Planted]:
+    """Plants new secrets in the empty `folder` and serves the endpoints for the block."""
+    canaries = {name: make_canary() for name in (*VARIABLES, *FILES)}
+    canaries |= {"KEY_IN_COOKIE": make_canary(_COOKIE_SAFE), "RECONCILER_KEY": make_key()}
+    canaries |= {"state password": make_canary(), "other variable": make_canary()}
+    for name in FILES:
+        file = folder / "secrets" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(canaries[name] + "\n")
+        file.chmod(0o600)
+    env = {name: canaries[name] for name in (*VARIABLES, "RECONCILER_KEY")}
+    env["UNUSED_TOKEN"] = canaries["other variable"]
+    with ExitStack() as running:
+        server = running.enter_context(http_server({}))
+        ports = {
+            engine: running.enter_context(sql_peers.sql_peer(script)).port
+            for engine, script in _scripts(canaries).items()
+        }
+        manifests = [*_apis(server), *_databases(ports)]
+        (folder / "manifests").mkdir()
+        (folder / "manifests/all.yaml").write_text("\n---\n".join(map(json.dumps, manifests)))
+        password = quote(canaries["state password"], safe="")
+        url = f"postgresql://user:{password}@127.0.0.1:{ports['state']}/state"
+        yield Planted(folder=folder, canaries=canaries, env=env, server=server, leaky_state=url)
+
+
+def _manifest(kind: str, name: str, spec: JsonObject) -> JsonObject:
+    metadata = {"name": name, "labels": {"team": "sales"}}
+    return {"apiVersion": "reconciler/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _apis(server: Server) -> Iterator[JsonObject]:
+    for status in STATUSES:
+        for name, auth in _AUTH.items():
+            path = f"/{name}-{status}"
+            server.routes[path] = parrot(status)
+            spec = {
+                "baseUrl": server.url + path,
+                "auth": auth,
+                "health": {"expect": {"json": {"/absent": 1}, "text": "target"}},
+            }
+            yield _manifest("ApiConnection", path[1:], spec)
+
+
+def _databases(ports: Mapping[str, int]) -> Iterator[JsonObject]:
+    for engine, secret in {
+        "postgresql": {"env": "PG_PASSWORD"},
+        "mysql": {"file": "secrets/my-password"},
+    }.items():
+        spec = {
+            "engine": engine,
+            "host": "127.0.0.1",
+            "port": ports[engine],
+            "database": "orders",
+            "auth": {"method": "password", "username": "user", "password": secret},
+            "tls": {"mode": "disable"},
+        }
+        yield _manifest("SqlConnection", engine, spec)
+
+
+def _scripts(
+    canaries: Mapping[str, str],
+) -> Mapping[str, Callable[[sql_peers.Conversation], None]]:
+    return {
+        "postgresql": partial(_refuse_postgresql, _given_away(canaries["PG_PASSWORD"])),
+        "mysql": partial(_refuse_mysql, _given_away(canaries["my-password"])),
+        "state": partial(_refuse_postgresql, _given_away(canaries["state password"])),
+    }
+
+
+def _given_away(secret: str) -> bytes:
+    """Returns an error text with `secret` in every form that a server may know it in."""
+    raw = secret.encode()
+    shifted = [base64.b64encode(b"user:"[:length] + raw).decode() for length in (0, 1, 2, 5)]
+    forms = (secret, quote(secret), quote(secret, safe=""), json.dumps(secret), repr(secret))
+    return " ".join(("refused", *forms, raw.hex(), *shifted)).encode()
+
+
+def _refuse_postgresql(text: bytes, client: sql_peers.Conversation) -> None:
+    if client.postgresql_start()[:4] == (80877103).to_bytes(4):  # a request for TLS
+        client.send(b"N")
+        client.postgresql_start()
+    client.send(sql_peers.postgresql_error("28P01", text))
+
+
+def _refuse_mysql(text: bytes, client: sql_peers.Conversation) -> None:
+    client.mysql_send(0, sql_peers.mysql_greeting())
+    client.mysql_packet()
+    client.mysql_send(2, sql_peers.mysql_error(1045, "28000", text))
