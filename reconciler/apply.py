@@ -42,7 +42,7 @@ from reconciler.status import Signal
 from reconciler.stores import RowOp, RowWrite, Store, Write
 
 #: What an event is called when an action is done.
-EVENT_TYPES = {
+DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.RENAME: "renamed",
@@ -363,7 +363,7 @@ def _effect(change: Change, write: RowWrite, before: Status | None, facts: RunFa
         at=facts.now,
         uid=row.uid,
         ref=row.ref,
-        type=EVENT_TYPES[change.action],
+        type=DONE[change.action],
         reason=row.status.reason if moved else Reason.APPLIED,
         message=change.reason,
         actor=facts.actor,

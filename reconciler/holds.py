@@ -144,6 +144,7 @@ def rollback(row: Recorded, revision: Revision, order: Order) -> Change:
         location=location,
     )
     differing = fields.changes(current, wanted)
+    hold = _hold(HoldKind.ROLLBACK, row, order)
     return Change(
         action=Action.UPDATE if differing else Action.NOOP,
         ref=row.ref,
@@ -153,7 +154,8 @@ def rollback(row: Recorded, revision: Revision, order: Order) -> Change:
         location=location,
         resource=resource,
         recorded=row,
-        placed_hold=_hold(HoldKind.ROLLBACK, row, order),
+        # back to what the manifest says: there is nothing left to hold against it
+        placed_hold=None if resource.digest == hold.digest else hold,
     )
 
 
@@ -166,7 +168,7 @@ def _refuse_archived(row: Recorded, done: str) -> None:
     if row.status.phase is Phase.ARCHIVED:
         raise Held(
             f"`{row.ref}` is archived and cannot be {done}",
-            "declare it again under this name: it becomes a new connection",
+            "change its manifest, or declare it anew: it becomes a new connection",
         )
 
 

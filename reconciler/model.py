@@ -501,6 +501,13 @@ class Revision:
     at: datetime
 
 
+#: Every type that an event has.
+EVENT_TYPES = (
+    *("created", "updated", "renamed", "adopted", "suspended", "resumed", "archived", "deleted"),
+    *("secret-changed", "transition", "result", "dropped"),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One line of the append-only log, from which every status can be rebuilt."""
@@ -510,7 +517,7 @@ class Event:
     at: datetime
     uid: str
     ref: Ref
-    #: `created`, `updated`, `transition`, `result`, `dropped`, `suspended` ...
+    #: one of `EVENT_TYPES`
     type: str
     reason: str
     message: str = ""

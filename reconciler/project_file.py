@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from reconciler.model import Json
 
 FILE = "reconciler.toml"
-#: A project file holds a handful of lines; more is another file.
-_LARGEST_BYTES = 1 << 20
+#: A project file holds a handful of short lines; anything more is another file, or an attack:
+#: `tomllib` takes a minute for one key of 60,000 dots.
+_LARGEST_BYTES = 64 * 1024
+_LONGEST_LINE = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,16 @@ class Entry:
     """One setting as written."""
 
     value: Json
-    #: `reconciler.toml:4`
-    place: str
+    #: of the file, and the text in it; the line is looked up only for what is wrong
+    name: str
+    text: str
+    section: str
+    key: str
+
+    @property
+    def place(self) -> str:
+        """Where the setting stands: `reconciler.toml:4`."""
+        return f"{self.name}:{_line(self.text, self.section, self.key)}"
 
 
 def locate(cwd: str, named: str | None) -> str:
@@ -73,8 +83,8 @@ def read(file: str) -> Mapping[str, Entry]:
     for section, content in data.items():
         items = content.items() if isinstance(content, dict) else [("", content)]
         for key, value in items:
-            place = f"{name}:{_line(text, section, key)}"
-            entries[f"{section}.{key}" if key else section] = Entry(value=value, place=place)
+            entry = Entry(value=value, name=name, text=text, section=section, key=key)
+            entries[f"{section}.{key}" if key else section] = entry
     return entries
 
 
@@ -97,7 +107,9 @@ def _text(file: str) -> str:
     except OSError as error:
         raise ConfigError(f"{name} cannot be read: {error.strerror}") from None
     if len(data) > _LARGEST_BYTES:
-        raise ConfigError(f"{name} is larger than 1 MiB")
+        raise ConfigError(f"{name} is larger than 64 KiB")
+    if any(len(line) > _LONGEST_LINE for line in data.splitlines()):
+        raise ConfigError(f"{name} has a line of more than {_LONGEST_LINE} bytes")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -10,34 +10,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler import (
     apply,
     desired,
-    fingerprint,
     health,
     holds,
     kinds,
     observing,
     plan,
+    rotation,
     secret_sources,
     selection,
     status,
 )
 from reconciler.errors import Conflict, RowsMoved, SecretError, StalePlan
 from reconciler.model import (
-    Action,
     Change,
     ChangeSet,
-    Fingerprint,
     GitFacts,
     Phase,
     Plan,
     PlanOptions,
     Recorded,
-    Ref,
     Resource,
     SecretChange,
     Target,
@@ -77,17 +74,7 @@ class Applied:
         """Returns those of `rows` that the apply touched, and those that never were checked."""
         touched = {result.uid for result in self.changes.results}
         touched |= {change.uid for change in self.secret_changes}
-        return tuple(
-            row for row in rows if row.uid in touched or row.status.phase is Phase.PENDING
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretReading:
-    """The secrets of every live connection, as fingerprints."""
-
-    facts: apply.SecretFacts = field(default_factory=apply.SecretFacts)
-    unresolved: tuple[SecretError, ...] = ()
+        return tuple(row for row in rows if row.uid in touched or row.status.phase is Phase.PENDING)
 
 
 def make_plan(reading: desired.Reading, store: Store | None, options: PlanOptions) -> Plan:
@@ -113,48 +100,12 @@ def _lineage(store: Store | None, recorded: Sequence[Recorded]) -> str:
 
 
 def read_secrets(
-    workspace: Workspace, planned: Plan, resources: Iterable[Resource], store: Store
-) -> SecretReading:
-    """Reads the secrets of every live connection of the stack, as `planned` will leave it."""
-    rows = [row for row in store.recorded() if row.status.is_live]
-    renamed = {change.uid: change.ref for change in planned.changes if change.previous}
-    refs = {row.uid: renamed.get(row.uid, row.ref) for row in rows}
-    specs = {
-        refs[row.uid]: row.manifest["spec"] for row in rows if row.stack == planned.options.stack
-    }
-    wanted = {resource.ref.key: resource for resource in resources}
-    touched = {change.ref.key for change in planned.changes}
-    specs |= {resource.ref: resource.spec for key, resource in wanted.items() if key in touched}
-    fingerprints: dict[str, tuple[Fingerprint, ...]] = {}
-    unresolved: list[SecretError] = []
-    for ref in sorted(specs):
-        secrets = _resolve_known(workspace, ref, specs[ref], unresolved)
-        meta = store.meta
-        fingerprints[ref.key] = fingerprint.of_secrets(
-            secrets, key=meta.fingerprint_key, key_id=meta.key_id
-        )
-    by_uid = {uid: fingerprints.get(ref.key, ()) for uid, ref in refs.items()}
-    gone = {change.uid for change in planned.changes if change.action in _ENDS}
-    live = {row.uid: row for row in rows if row.uid not in gone and row.ref.key in fingerprints}
-    facts = apply.SecretFacts(
-        fingerprints=fingerprints, rows=live, changes=plan.secret_changes(live.values(), by_uid)
+    workspace: Workspace, planned: Plan, resources: Sequence[Resource], store: Store
+) -> rotation.SecretReading:
+    """Reads and compares the secrets of every live connection of the stack."""
+    return rotation.read_secrets(
+        planned, resources, store.recorded(), meta=store.meta, secrets=workspace.secrets
     )
-    return SecretReading(facts=facts, unresolved=tuple(unresolved))
-
-
-_ENDS = (Action.ARCHIVE, Action.DELETE)
-
-
-def _resolve_known(
-    workspace: Workspace, ref: Ref, spec: Mapping[str, object], unresolved: list[SecretError]
-) -> dict[str, Secret]:
-    secrets: dict[str, Secret] = {}
-    for place, reference in kinds.shape(ref.kind).secrets(spec):
-        try:
-            secrets[place] = workspace.secrets.resolve(reference)
-        except SecretError as error:
-            unresolved.append(SecretError(f"`{ref}`: {error.message}", error.hint))
-    return secrets
 
 
 def apply_manifests(
@@ -190,7 +141,7 @@ def apply_manifests(
         secrets = (
             read_secrets(workspace, planned, reading.resources, store)
             if with_secrets
-            else SecretReading()
+            else rotation.SecretReading()
         )
         facts = _run_facts(workspace, git_facts, "apply")
         try:
@@ -238,10 +189,13 @@ def carry_out(
 
     Raises:
         Held: the manifest or the row's phase forbids it.
-        Conflict: the row kept moving, or the lock was not free in time.
+        Conflict: the row is gone or kept moving, or the lock was not free in time.
     """
     for _ in range(ATTEMPTS):
-        (row,) = store.find([uid])
+        found = store.find([uid])
+        if not found:
+            raise RowsMoved("the connection was deleted meanwhile", "`events` says by whom")
+        row = found[0]
         write = carry(row, order)
         if write is None:
             return None

@@ -52,7 +52,7 @@ class SavedPlan:
         if moved:
             more = f" and {len(moved) - NAMED} more" if len(moved) > NAMED else ""
             names = ", ".join(f"`{ref}`" for ref in moved[:NAMED])
-            raise StalePlan(f"since the plan was made, {names}{more} moved", hint)
+            raise StalePlan(f"since the plan was made, {names}{more} changed", hint)
         raise StalePlan("connections have moved since the plan was made, or it was edited", hint)
 
 
@@ -69,6 +69,8 @@ def dump(plan: Plan) -> str:
                 "action": change.action,
                 "ref": str(change.ref),
                 "fields": [field.pointer for field in change.fields],
+                "digest": change.resource.digest if change.resource else None,
+                "revision": change.recorded.revision if change.recorded else None,
             }
             for change in plan.changes
         ],

@@ -7,8 +7,9 @@ widens it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from posixpath import normpath
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Environment variables that a manifest can never name: they steer this program or its loader.
 DENIED_ENVIRONMENT = ("RECONCILER_*", "PATH", "HOME", "LD_*", "DYLD_*", "PYTHON*")
+#: The same as one expression: ten thousand manifests ask.
+_DENIED_NAME = re.compile("|".join(map(translate, DENIED_ENVIRONMENT)))
 #: Folders outside the project from which secret files may be read.
 SECRET_FOLDERS = ("/run/secrets",)
 #: Folders from which public material, such as certificate authorities, may be read as well.
@@ -53,7 +56,7 @@ class SecretPolicy:
                 return "no such secret source exists"
 
     def _env_denial(self, name: str) -> str:
-        if any(fnmatchcase(name, denied) for denied in DENIED_ENVIRONMENT):
+        if _DENIED_NAME.match(name):
             return f"the environment variable {name} is never given to a connection"
         if not any(fnmatchcase(name, allowed) for allowed in self.env_allow):
             return f"the environment variable {name} is outside `secrets.env_allow`"

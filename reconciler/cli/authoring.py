@@ -96,7 +96,7 @@ def _wanted(
         raise ConfigError(f"{kind} has no engine", f"--engine belongs to {templates.SQL}")
     chosen = (engine or _DEFAULT_ENGINE) if kind == templates.SQL else ""
     if chosen in engines.FILE_ENGINES:
-        if auth:
+        if auth not in (None, "none"):
             raise ConfigError(f"{chosen} is a file and has no login", "leave --auth out")
         method = ""
     else:

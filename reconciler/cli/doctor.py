@@ -22,7 +22,7 @@ import click
 from reconciler import config
 from reconciler.cli import checking, frame
 from reconciler.cli.session import Session
-from reconciler.errors import ConfigError, ReconcilerError
+from reconciler.errors import ConfigError, ReconcilerError, StoreMissing
 from reconciler.model import Resource
 from reconciler.report import layout
 from reconciler.report.style import Style, Tone
@@ -194,6 +194,9 @@ def _state(session: Session) -> Check:
     try:
         with workbench.open_store(session, Opening.READ) as store:
             text = f"{shown}, schema {store.meta.schema}"
+    except StoreMissing:
+        text = f"{shown}: none yet; the first apply makes it"
+        return Check(state=State.ABSENT, subject="state", text=text)
     except ReconcilerError as error:
         text = f"{shown}: {error.message}"
         return Check(state=State.BAD, subject="state", text=text, hint=error.hint)

@@ -24,6 +24,14 @@ from reconciler.redact import Redactor
 
 _INTERRUPTED, _TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 #: Parts of an option's name by which somebody tries to hand over a secret.
+#: Options of other tools that the hand types; a near miss could suggest something harmful.
+_HABITS = {
+    "--dry-run": "`reconciler plan` shows what apply would do",
+    "--auto-approve": "`--yes` does not ask",
+    "--format": "`-o` chooses the format",
+    "--namespace": "a namespace is part of the name: `hr/*`",
+    "--watch": "run `reconciler health --due` on a schedule",
+}
 _SECRET_WORDS = ("pass", "secret", "token", "key", "credential")
 
 
@@ -157,7 +165,8 @@ def _explain_usage(error: click.ClickException, session: Session) -> int:
             if any(word in name for word in _SECRET_WORDS):
                 hint = "secrets are not given on the command line: name them in a manifest"
             else:
-                hint = _near("option", error.possibilities) or _see_help(error)
+                near = _near("option", error.possibilities)
+                hint = _HABITS.get(name) or near or _see_help(error)
             session.output.problem(f"there is no option `{name}`", hint)
         case _:
             text = error.format_message().rstrip(".").replace("'", "`")

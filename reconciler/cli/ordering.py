@@ -13,9 +13,10 @@ from typing import TypeAlias
 import click
 
 from reconciler import holds, reconcile, report
-from reconciler.cli import probing, workbench
+from reconciler.cli import completing, probing, workbench
 from reconciler.cli.frame import command
 from reconciler.cli.session import Session
+from reconciler.errors import Refused
 from reconciler.model import Action, Change, PlanOptions, Recorded
 from reconciler.report import formats, views
 from reconciler.stores import Opening, Store
@@ -25,7 +26,7 @@ _Command: TypeAlias = tuple[holds.Carry, str]
 _SUSPEND: _Command = (holds.suspend, "suspended")
 _RESUME: _Command = (holds.resume, "resumed")
 _ARCHIVE: _Command = (holds.archive, "archived")
-_names = click.argument("names", nargs=-1, required=True)
+_names = click.argument("names", nargs=-1, required=True, shell_complete=completing.connections)
 _reason = click.option("--reason", default="", metavar="TEXT", help="Kept and shown with it.")
 _health = click.option(
     "--health",
@@ -75,8 +76,7 @@ def archive(session: Session, *, names: tuple[str, ...], reason: str, yes: bool)
     if session.output.can_ask and not yes:
         shown = ", ".join(f"`{name}`" for name in names)
         if not session.output.confirm(f"Archive {shown} for good?"):
-            session.output.say("nothing was archived\n")
-            return 0
+            raise Refused("nothing was archived", "`--yes` does not ask")
     return _order(session, names, reason, _ARCHIVE)
 
 
@@ -87,7 +87,7 @@ def archive(session: Session, *, names: tuple[str, ...], reason: str, yes: bool)
         "reconciler rollback hr/orders --to 3 -o yaml > manifests/orders.yaml",
     ),
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completing.connections)
 @click.option("--to", "number", type=click.IntRange(min=1), required=True, metavar="REVISION")
 @_reason
 @click.option(
@@ -122,7 +122,7 @@ def rollback(
             return 0
         options = PlanOptions(stack=row.stack, roots=(), names=(str(row.ref),))
         planned = reconcile.plan_rollback(store, change, options)
-        shown = views.PlanView(plan=planned, now=session.now())
+        shown = views.PlanView(plan=planned, secrets_compared=True, now=session.now())
         session.output.data(report.formatter(formats.PLAN, format_)(shown, session.output.style))
         if change.action is Action.NOOP or dry_run:
             return 0

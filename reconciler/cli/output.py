@@ -63,7 +63,13 @@ class Output:
             self.stderr.emit(text, styled=self.talk_style.colour)
 
     def problem(self, message: str, hint: str = "", *, word: str = "error") -> None:
-        """Writes why the command cannot go on, and what to do, to standard error; always."""
+        """Writes why the command cannot go on, and what to do, to standard error; always.
+
+        Both may quote foreign text: whatever it is, they stay on their line and have our colours.
+        """
+        from reconciler.report import layout
+
+        message, hint = layout.one_line(message), layout.one_line(hint)
         with suppress(OutputFailed):  # what is wrong is said even so
             self.stdout.flush()
         style = self.talk_style

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +15,13 @@ import click
 
 from reconciler import desired, fields, reconcile, report, saved_plan, selection
 from reconciler import plan as planning
-from reconciler.cli import checking, exit_codes, probing, stopwatch, workbench
+from reconciler.cli import checking, completing, exit_codes, probing, stopwatch, workbench
 from reconciler.cli.frame import command
 from reconciler.cli.session import Session
-from reconciler.errors import ConfigError, InvalidPlanFile, SecretError
+from reconciler.errors import ConfigError, InvalidPlanFile, Refused, SecretError
 from reconciler.model import Action, Plan, PlanOptions
-from reconciler.report import formats, views
+from reconciler.redact import escape
+from reconciler.report import formats, views, words
 from reconciler.stores import Opening, Store
 
 _PENDING = 10
@@ -61,11 +63,14 @@ class Asked:
             for path in paths
         )
 
+    @classmethod
+    def bare(cls) -> Asked:
+        """Returns what a command line without paths and options asks."""
+        return cls(paths=(), names=(), labels=(), prune=False, prune_limit=None, adopt=False)
+
     @property
     def is_bare(self) -> bool:
-        return self == Asked(
-            paths=(), names=(), labels=(), prune=False, prune_limit=None, adopt=False
-        )
+        return self == Asked.bare()
 
 
 def _asks(function: _Function) -> _Function:
@@ -77,6 +82,7 @@ def _asks(function: _Function) -> _Function:
                 "--select",
                 "names",
                 metavar="NAME",
+                shell_complete=completing.connections,
                 multiple=True,
                 help="Only this connection; globs such as `hr/*` work.",
             ),
@@ -130,7 +136,11 @@ def plan(
     """
     request = Asked(**asked)
     if revision is not None:
-        return _compare(session, request.paths, revision)
+        if with_secrets or out is not None or format_ not in ("text", "json"):
+            raise ConfigError(
+                "`--revision` takes no other option of a plan but `-o json`", "leave the others out"
+            )
+        return _compare(session, request, revision, format_, is_detailed=detailed_exitcode)
     reading = workbench.read_manifests(session, request.paths)
     options = request.options(session, reading)
     secrets = None
@@ -206,7 +216,8 @@ def apply(
             planned = reconcile.make_plan(reading, store, options)
         if saved:
             saved.require(planned)
-        is_agreed = saved is not None or _asked_about_removals(session, planned, is_sure=yes)
+        shown = views.PlanView(plan=planned, git=git, secrets_compared=True, now=session.now())
+        is_agreed = saved is not None or _asked_about_removals(session, shown, is_sure=yes)
         with stopwatch.stage("apply"):
             applied = reconcile.apply_manifests(
                 workspace,
@@ -260,28 +271,29 @@ def _check(  # noqa: PLR0917 - what was applied, and what to do with it
     return asyncio.run(probing.probe(session, workspace, store, rows))
 
 
-def _asked_about_removals(session: Session, planned: Plan, *, is_sure: bool) -> bool:
+def _asked_about_removals(session: Session, view: views.PlanView, *, is_sure: bool) -> bool:
     """Asks on a terminal before connections go; returns whether this very plan was agreed to.
 
     Raises:
-        ConfigError: the answer was no.
+        Refused: the answer was no.
     """
-    removed = [c for c in planned.changes if c.action in (Action.ARCHIVE, Action.DELETE)]
-    if not (planned.options.prune and removed) or is_sure or not session.output.can_ask:
+    removed = [c for c in view.plan.changes if c.action in (Action.ARCHIVE, Action.DELETE)]
+    if not (view.plan.options.prune and removed) or is_sure or not session.output.can_ask:
         return False
-    view = views.PlanView(plan=planned, now=session.now())
     session.output.say(report.formatter(formats.PLAN, "text")(view, session.output.talk_style))
-    if not session.output.confirm(f"Remove {len(removed)} connections?"):
-        raise ConfigError("nothing was applied", "`--yes` does not ask")
+    if not session.output.confirm(f"Remove {words.plural(len(removed), 'connection')}?"):
+        raise Refused("nothing was applied", "`--yes` does not ask")
     return True
 
 
-def _compare(session: Session, names: Sequence[str], number: int) -> int:
-    """Shows how a connection differs from an earlier revision of it."""
-    if len(names) != 1:
-        raise ConfigError("`--revision` compares one connection", "name it")
+def _compare(
+    session: Session, request: Asked, number: int, format_: str, *, is_detailed: bool
+) -> int:
+    """Shows how a connection differs from an earlier revision of it; with details, exits 10."""
+    if len(request.paths) != 1 or request != replace(Asked.bare(), paths=request.paths):
+        raise ConfigError("`--revision` compares one connection", "name it, and nothing else")
     with workbench.open_store(session, Opening.READ) as store:
-        row = workbench.find(store, names[0])
+        row = workbench.find(store, request.paths[0])
         past = workbench.revision(store, row, number)
         latest = store.revisions(row.uid)[-1]
     normal = planning.normal_manifest
@@ -289,10 +301,11 @@ def _compare(session: Session, names: Sequence[str], number: int) -> int:
     view = views.HistoryView(
         recorded=row,
         rows=(views.HistoryRow(revision=latest, fields=differing),),
+        since=number,
         now=session.now(),
     )
-    session.output.data(report.formatter(formats.HISTORY, "text")(view, session.output.style))
-    return 0
+    session.output.data(report.formatter(formats.HISTORY, format_)(view, session.output.style))
+    return _PENDING if is_detailed and differing else 0
 
 
 def _save(out: str, planned: Plan) -> None:
@@ -334,7 +347,9 @@ def _load(path: str, request: Asked) -> saved_plan.SavedPlan:
         with open(descriptor, "rb") as file:
             data = file.read(saved_plan.LARGEST_BYTES + 1)
     except OSError as error:
-        raise InvalidPlanFile(f"the plan cannot be read: {error.strerror}") from None
+        raise InvalidPlanFile(
+            f"the plan `{escape(path)}` cannot be read: {error.strerror}", "check `--plan`"
+        ) from None
     return saved_plan.load(data)
 
 
@@ -348,13 +363,14 @@ def _next_command(planned: Plan, request: Asked, out: str | None, *, is_pending:
         return ""
     if out:
         return f"reconciler apply --plan {out}"
-    words = ["reconciler apply", *request.paths]
-    words += [f"--select {name}" for name in request.names]
-    words += [f"-l {label}" for label in request.labels]
-    words += ["--prune"] if request.prune else []
-    words += [f"--prune-limit {request.prune_limit}"] if request.prune_limit is not None else []
-    words += ["--adopt"] if request.adopt else []
-    return " ".join(words)
+    parts = ["reconciler", "apply", *request.paths]
+    parts += [part for name in request.names for part in ("--select", name)]
+    parts += [part for label in request.labels for part in ("-l", label)]
+    parts += ["--prune"] if request.prune else []
+    limit = request.prune_limit
+    parts += ["--prune-limit", str(limit)] if limit is not None else []
+    parts += ["--adopt"] if request.adopt else []
+    return shlex.join(parts)
 
 
 def _say_unresolved(session: Session, unresolved: Sequence[SecretError]) -> int:

@@ -14,7 +14,7 @@ from time import monotonic
 import click
 
 from reconciler import reconcile, report, selection
-from reconciler.cli import exit_codes, workbench
+from reconciler.cli import completing, exit_codes, workbench
 from reconciler.cli.frame import command, setting
 from reconciler.cli.progress import Progress
 from reconciler.cli.session import Session
@@ -33,8 +33,9 @@ from reconciler.stores import Opening, Store
         "reconciler health --due -l team=hr",
     ),
 )
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completing.connections)
 @workbench.labels_option()
+@workbench.all_stacks_option()
 @click.option("--due", is_flag=True, help="Only those whose `health.interval` is over.")
 @setting(
     "--concurrency",
@@ -51,6 +52,7 @@ def health(
     *,
     names: tuple[str, ...],
     labels: tuple[str, ...],
+    all_stacks: bool,
     due: bool,
     allow_unhealthy: bool,
     format_: str,
@@ -59,7 +61,8 @@ def health(
     selector = selection.parse(names, labels)
     workspace = workbench.make_workspace(session)
     with workbench.open_store(session, Opening.WRITE) as store:
-        recorded = [row for row in store.recorded() if row.status.is_live]
+        live = [row for row in store.recorded() if row.status.is_live]
+        recorded = workbench.of_stack(session, live, all_stacks=all_stacks)
         selection.require(selector, [row.ref for row in recorded])
         selected = [row for row in recorded if selection.matches_row(selector, row)]
         due_at = session.now() if due else None

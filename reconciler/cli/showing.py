@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 import click
 
 from reconciler import fields, plan, report, selection
-from reconciler.cli import probing, workbench
+from reconciler.cli import completing, probing, workbench
 from reconciler.cli.frame import command
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError
 from reconciler.kinds import durations
-from reconciler.model import Event
+from reconciler.model import EVENT_TYPES, Event
 from reconciler.report import advice, formats, views
 from reconciler.stores import EventQuery, Opening, Store
 
@@ -23,13 +23,14 @@ from reconciler.stores import EventQuery, Opening, Store
 _TRANSITIONS = 10
 #: Far more than anybody reads, and a number that every database takes.
 _MOST_EVENTS = 1_000_000
-_names = click.argument("names", nargs=-1)
-_name = click.argument("name")
+_names = click.argument("names", nargs=-1, shell_complete=completing.connections)
+_name = click.argument("name", shell_complete=completing.connections)
 
 
 @command("status", examples=("reconciler status", "reconciler status -l team=hr -o wide"))
 @_names
 @workbench.labels_option()
+@workbench.all_stacks_option()
 @click.option("--archived", is_flag=True, help="Archived connections too.")
 @click.option("--fail-on-unhealthy", is_flag=True, help="Exit 11 where one is not healthy.")
 @workbench.output_option(tuple(formats.STATUS))
@@ -39,6 +40,7 @@ def status(
     *,
     names: tuple[str, ...],
     labels: tuple[str, ...],
+    all_stacks: bool,
     archived: bool,
     fail_on_unhealthy: bool,
     format_: str,
@@ -48,7 +50,8 @@ def status(
     with workbench.open_store(session, Opening.READ) as store:
         rows = store.recorded(archived=archived)
         runs = store.runs(limit=1)
-    known = [row for row in rows if archived or row.status.is_live]
+    shown = [row for row in rows if archived or row.status.is_live]
+    known = workbench.of_stack(session, shown, all_stacks=all_stacks)
     selection.require(selector, [row.ref for row in known])
     selected = tuple(row for row in known if selection.matches_row(selector, row))
     git = runs[0].git if runs else None
@@ -105,9 +108,14 @@ def history(session: Session, *, name: str, format_: str) -> int:
 
 
 @command("events", examples=("reconciler events", "reconciler events hr/orders --since 1h"))
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.connections)
 @click.option(
-    "--type", "types", multiple=True, help="Only events of this type, such as `transition`."
+    "--type",
+    "types",
+    type=click.Choice(EVENT_TYPES),
+    metavar="TYPE",
+    multiple=True,
+    help="Only events of this type, such as `transition`.",
 )
 @click.option("--since", metavar="DURATION", help="Only events of the last `2h`, `7d` ...")
 @click.option("--limit", type=click.IntRange(1, _MOST_EVENTS), default=100, show_default=True)
@@ -145,9 +153,23 @@ def _find_events(  # noqa: PLR0917 - the parts of one query
     since: str | None,
     limit: int,
 ) -> tuple[Event, ...]:
-    uid = workbench.find(store, name).uid if name else None
+    uid = _uid_ever(store, name) if name else None
     since_at = None if since is None else _ago(since, session.now())
     return store.events(EventQuery(uid=uid, types=types, since=since_at, limit=limit))
+
+
+def _uid_ever(store: Store, name: str) -> str:
+    """Returns the uid that `name` means; also of a deleted connection, of which events are left.
+
+    Raises:
+        ConfigError: none or several are meant.
+    """
+    deleted = {event.ref: event.uid for event in store.events(EventQuery(types=("deleted",)))}
+    known = {row.ref for row in store.recorded(archived=True)}
+    wanted = selection.parse_reference(name)
+    if any(map(wanted.matches, known)) or not any(map(wanted.matches, deleted)):
+        return workbench.find(store, name).uid
+    return deleted[selection.one(name, deleted)]
 
 
 def _ago(duration: str, now: datetime) -> datetime:

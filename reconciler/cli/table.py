@@ -39,7 +39,7 @@ ROWS = {
     ),
     "plan": Row(
         target="reconciler.cli.planning:plan",
-        summary="Show what apply would change; writes nothing, reads no secret",
+        summary="Show what apply would change; writes nothing (alias: diff)",
         section=_APPLY,
     ),
     "diff": Row(target="reconciler.cli.planning:plan", summary="The same as plan"),

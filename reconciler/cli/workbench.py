@@ -28,7 +28,7 @@ from reconciler.model import (
     Severity,
     canonical,
 )
-from reconciler.report import diagnostics
+from reconciler.report import diagnostics, words
 from reconciler.stores import Opening, Store
 
 _ALPHABET = string.digits + string.ascii_lowercase
@@ -150,6 +150,23 @@ def output_option(formats: Sequence[str]) -> Callable[[_Function], _Function]:
         show_default=True,
         help="What the result looks like.",
     )
+
+
+def all_stacks_option() -> Callable[[_Function], _Function]:
+    """Adds `--all-stacks`; without it a command looks at its own stack."""
+    return click.option("--all-stacks", is_flag=True, help="Connections of every stack.")
+
+
+def of_stack(session: Session, rows: Sequence[Recorded], *, all_stacks: bool) -> list[Recorded]:
+    """Returns the rows that the stack of this run owns, and says that there are others."""
+    owned = [row for row in rows if all_stacks or row.stack == session.settings.stack]
+    others = len(rows) - len(owned)
+    if others:
+        stack = session.settings.stack
+        session.output.say(
+            f"stack {stack}; {words.plural(others, 'connection')} of other stacks: --all-stacks\n"
+        )
+    return owned
 
 
 def labels_option() -> Callable[[_Function], _Function]:

@@ -16,10 +16,21 @@ _INDENT = "        "
 def text(view: HistoryView, style: Style) -> str:
     """Returns one block per revision."""
     row = view.recorded
+    if view.since is not None:
+        return _comparison(view, view.since, style)
     lines = layout.flow([Cell(f"History of {row.ref}", Tone.STRONG), Cell(row.uid)], style)
     for entry in sorted(view.rows, key=lambda entry: -entry.revision.number):
         lines += ["", *_revision(entry, view, style)]
     return "\n".join(lines) + "\n"
+
+
+def _comparison(view: HistoryView, since: int, style: Style) -> str:
+    """Returns how the connection differs from an earlier revision of it."""
+    (entry,) = view.rows
+    title = f"{view.recorded.ref}  revision {since} -> {entry.revision.number}"
+    lines = layout.flow([Cell(title, Tone.STRONG)], style)
+    differing = words.field_lines(entry.fields, None, "  ", style)
+    return "\n".join([*lines, *(differing or ["  nothing differs"])]) + "\n"
 
 
 def _revision(entry: HistoryRow, view: HistoryView, style: Style) -> list[str]:

@@ -134,6 +134,8 @@ class HistoryView:
 
     recorded: Recorded
     rows: tuple[HistoryRow, ...]
+    #: where one revision is compared with now: its number, and `rows` holds the difference
+    since: int | None = None
     now: datetime
 
 

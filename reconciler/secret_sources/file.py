@@ -68,6 +68,8 @@ class FileSource:
             raise SecretError(
                 f"{name} {problem}", f"put it at {self._policy.absolute(argument)}"
             ) from None
+        except ValueError:  # a NUL or a lone surrogate, which no file name can hold
+            raise SecretError("the name of the file cannot be one", "correct it") from None
         text = _decode(name, data, limit)
         if public:
             return text

@@ -8,6 +8,7 @@ SQLite is copied before; PostgreSQL has backups of its own.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,10 +71,16 @@ def upgrade_store(
         if found == known[0]:
             return
         if path is not None:
-            name = f"{path.name}.{found}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}.backup"
-            with new_file.new_file(path.with_name(name)) as draft:
+            with new_file.new_file(_copy_path(path, found, now)) as draft:
                 transactions.copy_to(draft)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         if path is not None:
             connection.exec_driver_sql(f"PRAGMA user_version = {len(known)}")
+
+
+def _copy_path(path: Path, version: str, now: datetime) -> Path:
+    """Returns a free name for the copy: a migration that was killed has left one of its own."""
+    stem = f"{path.name}.{version}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    names = (f"{stem}{again}.backup" for again in chain([""], (f"-{number}" for number in count(2))))
+    return next(free for name in names if not (free := path.with_name(name)).exists())

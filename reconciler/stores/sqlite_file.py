@@ -26,7 +26,7 @@ def parse_path(url: str) -> Path | None:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise ConfigError("the state URL cannot be read", "write `sqlite:///path`") from None
     if parsed.query or parsed.host:
         raise ConfigError(

@@ -102,6 +102,8 @@ def test_prune_archives_and_deletes_as_the_policies_say(project: Project) -> Non
     ]
     tombstone = f"select type, name from events where uid = '{uid[0]}'"
     assert project.query(tombstone) == [("created", "delete"), ("deleted", "delete")]
+    events = project("events", "delete")
+    assert (events.code, events.stdout.count("\n")) == (0, 3)
 
 
 def test_protected_connection_blocks_the_whole_prune(project: Project) -> None:

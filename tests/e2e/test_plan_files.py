@@ -52,7 +52,7 @@ def test_saved_plan_is_applied_once(project: Project) -> None:
     applied = project.contents()
     again = apply_plan(project)
     assert again.code == 7
-    assert "since the plan was made, `SqlConnection/default/orders` moved" in again.stderr
+    assert "since the plan was made, `SqlConnection/default/orders` changed" in again.stderr
     assert project.contents() == applied
 
 

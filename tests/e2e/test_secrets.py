@@ -32,6 +32,26 @@ def test_unresolved_secret_ends_with_4_after_everything_else_is_done(
     }
 
 
+def test_suspended_connection_needs_no_secret(project: Project, server: Server) -> None:
+    auth = bearer("NOWHERE")
+    project.declare(api("crm", server.url, auth=auth, state="suspended"))
+    assert project("apply").code == 0
+    assert project("apply").code == 0
+    project.declare(api("crm", server.url, auth=auth))
+    assert project("apply").code == 4
+
+
+def test_secret_rotated_together_with_a_rename_is_seen(project: Project, server: Server) -> None:
+    answer(server, {"crm": OK, "erp": OK, "sales": OK})
+    assert project("apply", CRM="here", ERP="here").code == 0
+    project.declare(
+        api("sales", server.url, metadata={"previousNames": ["crm"]}, auth=bearer("CRM")),
+        api("erp", server.url, auth=bearer("ERP")),
+    )
+    applied = project.data("apply", CRM="rotated", ERP="here")
+    assert [change["pointers"] for change in applied["secretChanges"]] == [["/spec/auth/token"]]
+
+
 def test_secret_that_goes_keeps_the_phase_and_is_not_counted(project: Project) -> None:
     assert project("apply", CRM="here", ERP="here").code == 0
     assert checked(project.data("health", code=4, CRM="here")) == {

@@ -28,7 +28,7 @@ def memory_path() -> Iterator[Path]:
 
     A kill leaves the same behind on both.
     """
-    shared = "/dev/shm"  # noqa: S108
+    shared = "/dev/shm"
     parent = shared if os.access(shared, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="reconciler-", dir=parent) as name:
         yield Path(name)

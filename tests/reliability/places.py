@@ -52,7 +52,7 @@ class File:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._saved = folder / "state", folder / "saved"
-        self._folder.mkdir()
+        self._folder.mkdir(parents=True, exist_ok=True)
         self.path = self._folder / "state.db"
 
     @property
@@ -89,7 +89,10 @@ class Schema:
         plain, _, options = url.partition("?")
         self._name = options.rpartition("%3D")[2]
         self._saved = f"{self._name}_saved"
-        self._connection = psycopg.connect(f"{plain}?sslmode=disable", autocommit=True)
+        # Tables change their columns between two looks, which a prepared statement does not bear.
+        self._connection = psycopg.connect(
+            f"{plain}?sslmode=disable", autocommit=True, prepare_threshold=None
+        )
 
     @property
     def url(self) -> str:

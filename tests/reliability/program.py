@@ -65,10 +65,10 @@ class Program:
         finally:
             opened.close()
 
-    def options(self, *, adopt: bool = False) -> PlanOptions:
+    def options(self, *, prune: bool = True, adopt: bool = False) -> PlanOptions:
         """Returns what is planned: all of the manifests, and orphans go."""
         return PlanOptions(
-            stack=self.stack, roots=("manifests",), prune=True, prune_limit=1000, adopt=adopt
+            stack=self.stack, roots=("manifests",), prune=prune, prune_limit=1000, adopt=adopt
         )
 
     def apply(

@@ -237,4 +237,11 @@ def _migrate(program: Program) -> None:
         transactions.close()
 
 
-MIGRATION = Scenario(prepare=_base, act=_migrate)
+MIGRATION, TWO_STEPS = "migration", "two transactions"
+#: `SCENARIOS`, and those that other promises are about.
+ALL: Mapping[str, Scenario] = {
+    **SCENARIOS,
+    MIGRATION: Scenario(prepare=_base, act=_migrate),
+    # Not all or nothing, and so what a survey has to find.
+    TWO_STEPS: Scenario(prepare=_base, act=_all(_updated, _order("b", holds.suspend))),
+}

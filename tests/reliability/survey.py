@@ -3,7 +3,7 @@
 Runs in a process of its own without threads, which forks: a child that dies costs milliseconds. A
 second child looks at the store as the next command would find it, and goes on from there. Most
 kills leave the same bytes as the one before, about which the same would be found; these are looked
-at once, unless `is_thorough`.
+at once, unless the survey is thorough.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.errors import StoreMissing
+from reconciler.errors import MigrationRequired, StoreMissing
 from reconciler.stores import Opening, open_store, tables
 from tests import factories
 from tests.contract import rivals
@@ -24,7 +24,6 @@ from tests.reliability import crash_points, places, scenarios
 from tests.reliability.places import Contents, Place
 from tests.reliability.scenarios import Scenario
 
-MIGRATION = "migration"
 #: A change with more points than this does not end.
 _MOST_POINTS = 2000
 
@@ -39,55 +38,61 @@ class Survey:
     wrong: tuple[str, ...]
 
 
-def survey(name: str, url: str, folder: Path, *, is_thorough: bool) -> Survey:
-    """Surveys a scenario by name on the schema at `url`, or in a file where `url` is empty."""
-    return rivals.in_process(_survey, (name, url, folder, is_thorough))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is to be surveyed."""
+
+    #: a scenario, by name: a process is handed nothing else
+    name: str
+    folder: Path
+    #: of an empty PostgreSQL schema; empty for a file in `folder`
+    url: str = ""
+    #: kills at every `stride`th point
+    stride: int = 1
+    is_thorough: bool = False
 
 
-def _survey(job: tuple[str, str, Path, bool]) -> Survey:
-    name, url, folder, is_thorough = job
-    if name == MIGRATION:
-        scenario = scenarios.MIGRATION
-        scenarios.write_next_scripts(folder, tables.HEAD)
-    else:
-        scenario = scenarios.SCENARIOS[name]
-    with places.open_place(url, folder) as place:
-        surveyor = _Surveyor(
-            scenario=scenario, place=place, folder=folder, is_thorough=is_thorough
-        )
-        return surveyor.run()
+def survey(job: Job) -> Survey:
+    """Returns what killing a change at its points came to; runs in a process of its own."""
+    return rivals.in_process(_survey, job)
+
+
+def _survey(job: Job) -> Survey:
+    scenarios.write_next_scripts(job.folder, tables.HEAD)
+    with places.open_place(job.url, job.folder) as place:
+        scenario = scenarios.ALL[job.name]
+        return _Surveyor(job=job, scenario=scenario, place=place).run()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Surveyor:
+    job: Job
     scenario: Scenario
     place: Place
-    folder: Path
-    is_thorough: bool
 
     def run(self) -> Survey:
         before, after = self._both_ends()
         gc.freeze()
         seen: list[object] = []
         wrong: list[str] = []
-        point = 0
-        while self._is_killed(point):
+        points = 0
+        while self._is_killed(point := points * self.job.stride):
             assert point < _MOST_POINTS
             remains = self._remains()
-            if self.is_thorough or remains not in seen:
+            if self.job.is_thorough or remains not in seen:
                 seen.append(remains)
                 if found := self._look(before, after):
                     wrong.append(f"point {point}: {found}")
                 self._reset()
-            point += 1
-        return Survey(points=point, wrong=tuple(wrong))
+            points += 1
+        return Survey(points=points, wrong=tuple(wrong))
 
     def _both_ends(self) -> tuple[Contents, Contents]:
         """Returns the contents before and after the change, with the store at the first.
 
         Done in this process, so that its forks find every module loaded.
         """
-        self.scenario.begin(self.place.url, self.folder)
+        self.scenario.begin(self.place.url, self.job.folder)
         before = self.place.contents()
         self.place.save()
         self._change()
@@ -97,13 +102,13 @@ class _Surveyor:
         return before, after
 
     def _remains(self) -> object:
-        copy = self.folder / scenarios.COPY_MADE
+        copy = self.job.folder / scenarios.COPY_MADE
         is_random = self.scenario.is_random
         return self.place.remains(is_random=is_random), copy.exists() and copy.read_bytes()
 
     def _reset(self) -> None:
         self.place.restore()
-        self.folder.joinpath(scenarios.COPY_MADE).unlink(missing_ok=True)
+        self.job.folder.joinpath(scenarios.COPY_MADE).unlink(missing_ok=True)
 
     def _is_killed(self, point: int) -> bool:
         """Does the change, dying at `point`; returns whether it came to that."""
@@ -136,9 +141,10 @@ class _Surveyor:
             self._change()
 
     def _findings(self) -> tuple[str, ...]:
+        """Returns what is wrong with the store; nothing where there is none, or a newer one."""
         try:
             store = open_store(self.place.url, Opening.READ, now=factories.NOW)
-        except StoreMissing:
+        except (StoreMissing, MigrationRequired):
             return ()
         try:
             return store.check()
@@ -146,7 +152,7 @@ class _Surveyor:
             store.close()
 
     def _change(self) -> None:
-        self.scenario.change(self.place.url, self.folder)
+        self.scenario.change(self.place.url, self.job.folder)
 
 
 _KILLED = f"signal {signal.SIGKILL.value}"
@@ -161,7 +167,7 @@ def in_child(act: Callable[[], object]) -> str:
         failure = ""
         try:
             act()
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - whatever it is, the parent is told
             failure = traceback.format_exc()
         with os.fdopen(writer, "wb") as pipe:
             pipe.write(failure.encode())

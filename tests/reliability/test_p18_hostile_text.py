@@ -22,6 +22,7 @@ import pytest
 
 from reconciler.model import Json
 from reconciler.redact import Redactor
+from reconciler.report.style import Tone
 from tests.corpus import canary
 from tests.corpus.zygote import Ended, Zygote
 from tests.reliability import stages
@@ -33,13 +34,14 @@ from tests.servers.sql_peers import Conversation, sql_peer
 
 #: Colour, title, link, clear screen, C1, bidi, line breaks of every kind, backspace, BOM.
 HOSTILE = (
-    "a\x1b[31mred\x1b]0;title\x07\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\"
+    "a\x1b[5;95mred\x1b]0;title\x07\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\"
     "\x1b[2J\x9b31m\x85\u202eevil\u2066\u2028\u2029\u200b\ufeff\x7f\b\r\n"
     "2026-01-01T00:00:00Z  FORGED LINE\v\f\x00z"
 )
 #: The same where neither NUL nor line breaks can be.
 HOSTILE_WORD = re.sub("[\x00\r\n\v\f/]", "", HOSTILE)
-_SGR = re.compile(rb"\x1b\[[0-9;]*m")
+#: The colours that screens have of their own; that of `HOSTILE` is none of them.
+_SGR = re.compile(f"\x1b\\[(?:0|{'|'.join(tone for tone in Tone if tone)})m".encode())
 _ROGUE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _GIT = ("git", "-c", "user.email=e@example.com", "-c", "commit.gpgsign=false")
 
@@ -164,11 +166,12 @@ def test_foreign_text_on_a_screen_is_only_text(
     _require_tame(ended, figure, styled=colour == "always")
 
 
+@pytest.mark.parametrize("colour", ["never", "always"])
 @pytest.mark.parametrize(
     ("argv", "code"),
     [
         pytest.param(("describe", HOSTILE_WORD), 2, id="a name"),
-        pytest.param(("status", "-l", f"{HOSTILE_WORD}="), 2, id="a label"),
+        pytest.param(("status", "-l", f"{HOSTILE_WORD}="), 0, id="a label"),
         pytest.param(("plan", HOSTILE_WORD), 3, id="a path"),
         pytest.param(("explain", HOSTILE_WORD), 2, id="a code"),
         pytest.param((HOSTILE_WORD,), 2, id="a command"),
@@ -185,11 +188,11 @@ def test_foreign_text_on_a_screen_is_only_text(
     ],
 )
 def test_words_of_the_command_line_come_back_as_text(
-    screens: Screens, argv: tuple[str, ...], code: int, figure: Record
+    screens: Screens, argv: tuple[str, ...], code: int, colour: str, figure: Record
 ) -> None:
-    ended = screens(*argv)
+    ended = screens("--color", colour, *argv)
     assert ended.code == code, ended.text
-    _require_tame(ended, figure)
+    _require_tame(ended, figure, styled=colour == "always")
 
 
 def test_reasons_of_people_are_text(screens: Screens, figure: Record) -> None:

@@ -32,13 +32,13 @@ def test_saved_plan_is_read_back() -> None:
 
 def test_other_plan_names_what_moved() -> None:
     moved = plan.make_plan([want()], [have(want())], OPTIONS, lineage="l1")
-    with pytest.raises(StalePlan, match="`SqlConnection/hr/orders` moved"):
+    with pytest.raises(StalePlan, match="`SqlConnection/hr/orders` changed"):
         saved_plan.load(TEXT.encode()).require(moved)
 
 
 def test_same_changes_over_another_row_are_stale() -> None:
     moved = plan.make_plan([want(port=6432)], [have(want(), revision=2)], OPTIONS, lineage="l1")
-    with pytest.raises(StalePlan, match="connections have moved"):
+    with pytest.raises(StalePlan, match="`SqlConnection/hr/orders` changed"):
         saved_plan.load(TEXT.encode()).require(moved)
 
 
@@ -51,7 +51,7 @@ def test_long_list_of_what_moved_is_cut() -> None:
     wanted = [want(f"n{number}") for number in range(8)]
     planned = plan.make_plan(wanted, [], OPTIONS, lineage="l1")
     saved = saved_plan.load(saved_plan.dump(planned).encode())
-    with pytest.raises(StalePlan, match="and 3 more moved"):
+    with pytest.raises(StalePlan, match="and 3 more changed"):
         saved.require(plan.make_plan([], [], OPTIONS, lineage="l1"))
 
 
