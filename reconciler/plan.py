@@ -9,11 +9,10 @@ change does not hide it: the change is in the plan with `blocked_by`.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from reconciler import fields, fingerprint, kinds, matching, selection
+from reconciler import fields, fingerprint, kinds, matching, orphans, selection, versions
 from reconciler.errors import ConfigError
 from reconciler.model import (
     Action,
@@ -25,7 +24,6 @@ from reconciler.model import (
     Guard,
     Hold,
     HoldKind,
-    Json,
     JsonObject,
     Plan,
     PlanOptions,
@@ -36,14 +34,9 @@ from reconciler.model import (
     canonical,
 )
 
-#: Pruning up to this many connections never needs `--prune-limit`.
-PRUNE_ALWAYS_ALLOWED = 10
-#: Beyond it, at most one live row in this many may go.
-PRUNE_FRACTION = 5
 #: Reasons that a change shows by what it is; screens may leave them out.
 NOT_RECORDED = "no connection of this name is recorded"
 CHANGED = "the manifest changed"
-_SEMVER = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+.*)?")
 
 
 def make_plan(
@@ -81,7 +74,7 @@ def make_plan(
     ]
     changes = [_change(resource, row, rows, options) for resource, row in wanted]
     claimed = {row.uid for _, row in matches if row is not None}
-    changes += _orphans(rows, claimed, matches, options, selector)
+    changes += orphans.find(rows, claimed, matches, options, selector)
     return of_changes(changes, options, lineage=lineage)
 
 
@@ -125,9 +118,6 @@ def normal_spec(row: Recorded) -> JsonObject:
     """Returns the spec of a row in today's normal form."""
     spec: JsonObject = normal_manifest(row)["spec"]
     return spec
-
-
-# From a pair to a change.
 
 
 def _change(
@@ -215,12 +205,9 @@ def _difference(change: Change, resource: Resource, row: Recorded) -> Change:
         fields=differing,
         previous=row.ref if is_renamed else None,
         rebind=_rebind(row, resource, differing),
-        blocked_by=_PROTECTED if blocked else "",
+        blocked_by=orphans.PROTECTED if blocked else "",
         guard=Guard.PROTECTION if blocked else None,
     )
-
-
-_PROTECTED = "`deletionPolicy: protect` was applied last; apply another policy first"
 
 
 def _action(differing: tuple[FieldChange, ...], *, is_renamed: bool) -> tuple[Action, str]:
@@ -285,67 +272,6 @@ def _rebind(row: Recorded, resource: Resource, differing: tuple[FieldChange, ...
     return f"{old.destination} -> {new.destination}"
 
 
-# Rows without a manifest.
-
-
-def _orphans(
-    rows: matching.Rows,
-    claimed: set[str],
-    matches: Sequence[tuple[Resource, Recorded | None]],
-    options: PlanOptions,
-    selector: selection.Selector,
-) -> list[Change]:
-    owned = [row for row in rows.live.values() if row.stack == options.stack]
-    orphans = [
-        row
-        for row in owned
-        if row.uid not in claimed
-        and is_under_any(row.source.path, options.roots)
-        and selection.matches_row(selector, row)
-    ]
-    names = {(resource.ref.namespace, resource.ref.name) for resource, _ in matches}
-    allowed = max(PRUNE_ALWAYS_ALLOWED, len(owned) // PRUNE_FRACTION)
-    limit = allowed if options.prune_limit is None else options.prune_limit
-    too_many = ""
-    if len(orphans) > limit:
-        found = len(orphans)
-        too_many = f"{found} orphans are more than {limit}; `--prune-limit {found}` allows it"
-    return [
-        _orphan(row, prune=options.prune, too_many=too_many, is_other_kind=_name(row) in names)
-        for row in orphans
-    ]
-
-
-def _orphan(row: Recorded, *, prune: bool, too_many: str, is_other_kind: bool) -> Change:
-    why = "its kind changed in the manifest" if is_other_kind else "no manifest declares it"
-    deletes = row.deletion_policy is DeletionPolicy.DELETE
-    action = Action.DELETE if deletes else Action.ARCHIVE
-    change = Change(
-        action=action, ref=row.ref, uid=row.uid, recorded=row, hold=row.hold, reason=why
-    )
-    is_protected = row.deletion_policy is DeletionPolicy.PROTECT
-    if not prune:
-        would = (
-            "`deletionPolicy: protect` keeps it" if is_protected else f"`--prune` would {action} it"
-        )
-        return replace(change, action=Action.NOOP, reason=f"orphan: {why}; {would}")
-    if is_protected:
-        return replace(change, blocked_by=_PROTECTED, guard=Guard.PROTECTION)
-    return replace(change, blocked_by=too_many, guard=Guard.PRUNE_LIMIT if too_many else None)
-
-
-def is_under_any(path: str, roots: Sequence[str]) -> bool:
-    """Whether the file `path` is, or lies under, one of `roots`; `""` and `.` are everything."""
-    return any(root in ("", ".") or path == root or path.startswith(f"{root}/") for root in roots)
-
-
-def _name(row: Recorded) -> tuple[str, str]:
-    return (row.ref.namespace, row.ref.name)
-
-
-# What the plan as a whole says.
-
-
 def _is_effective(change: Change) -> bool:
     return change.action is not Action.NOOP
 
@@ -357,7 +283,7 @@ def _order(change: Change) -> tuple[str, str, str]:
 def _downgrades(changes: Iterable[Change]) -> Iterator[Diagnostic]:
     for change in changes:
         for field in change.fields:
-            if field.pointer == "/metadata/version" and _is_lower(field.new, field.old):
+            if field.pointer == "/metadata/version" and versions.is_lower(field.new, field.old):
                 assert change.location is not None
                 yield Diagnostic(
                     severity=Severity.WARNING,
@@ -367,24 +293,6 @@ def _downgrades(changes: Iterable[Change]) -> Iterator[Diagnostic]:
                     message=f"the version of `{change.ref}` goes down: {field.old} -> {field.new}",
                     hint="raise `metadata.version`, or leave it out",
                 )
-
-
-def _is_lower(new: Json, old: Json) -> bool:
-    """Whether `new` precedes `old` (Semantic Versioning 2.0.0, section 11)."""
-    if not (isinstance(new, str) and isinstance(old, str)):
-        return False
-    return _precedence(new) < _precedence(old)
-
-
-def _precedence(version: str) -> tuple[Json, ...]:
-    match = _SEMVER.fullmatch(version)
-    assert match is not None, "the schema lets only semantic versions through"
-    major, minor, patch, prerelease = match.groups()
-    identifiers = [
-        (0, int(part), "") if part.isdigit() else (1, 0, part)
-        for part in (prerelease or "").split(".")
-    ]
-    return (int(major), int(minor), int(patch), prerelease is None, identifiers)
 
 
 def _digest(plan: Plan) -> str:
