@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 # the tests decide by this whether a server that cannot be started is an error
 export CI
 
-.PHONY: run test coverage check format bench soak schemas demo-data clean help
+.PHONY: run test coverage check format bench soak fuzz reliability schemas demo-data clean help
 
 help: ## show what there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 run: $(READY) ## set up and run the main job on sample connections served on loopback
 	$(BIN)/python -m demo
@@ -40,6 +40,13 @@ bench: $(READY) ## print speed as ratios against floors
 
 soak: $(READY) servers ## the long versions of the property and stress tests
 	HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n auto
+
+reliability: $(READY) servers ## try to break every promise; write what was found into README
+	$(BIN)/pytest -q -n auto tests/reliability --ignore tests/reliability/test_figures.py --figures build/figures.json
+	$(BIN)/python -m tests.reliability.table build/figures.json
+
+fuzz: $(READY) ## give every parser wrong input for an hour, or FUZZ_SECONDS
+	$(BIN)/python -m tests.fuzz
 
 .PHONY: servers
 servers:

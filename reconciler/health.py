@@ -96,12 +96,17 @@ def target(row: Recorded, spec: JsonObject) -> Target:
 
 
 def is_due(row: Recorded, spec: JsonObject, now: datetime) -> bool:
-    """Whether the row was not checked since it was made, changed or resumed, or not in time."""
+    """Whether the row was not checked since it was made, changed or resumed, or not in time.
+
+    A check that lies further in the future than the interval was made while the clock was wrong:
+    it is due as well, or a clock that is set back would silence checks until it catches up. A step
+    within the interval makes nothing due.
+    """
     checked_at = row.status.checked_at
     if checked_at is None or row.status.reason in AWAITING_CHECK_REASONS:
         return True
     interval_s = durations.parse_duration(spec["health"]["interval"])
-    return checked_at + timedelta(seconds=interval_s) <= now
+    return abs((now - checked_at).total_seconds()) >= interval_s
 
 
 def timeout_s(spec: JsonObject) -> float:
@@ -134,14 +139,14 @@ async def run(
     """Probes every target once and yields the results in batches, as they come.
 
     A target whose credential is in use up to the login budget waits until other results of that
-    credential are stored; one whose row has moved meanwhile is left out. Closing the iterator
-    cancels what is in flight and gives back what was reserved but not sent.
+    credential are stored, but not for ever; one whose row has moved meanwhile is left out. Closing
+    the iterator cancels what is in flight and gives back what was reserved but not sent.
     """
     queue = _Queue(limits)
     waiting = deque(targets)
     deferred: deque[Target] = deque()
     ready: list[Checked] = []
-    flushed_at = monotonic()
+    flushed_at = idle_since = monotonic()
     try:
         while waiting or deferred or ready or queue.is_busy:
             while waiting and queue.has_appetite:
@@ -156,6 +161,11 @@ async def run(
             if ready and (is_over or len(ready) >= BATCH or _patience(ready, flushed_at) == 0):
                 yield tuple(ready)
                 ready, flushed_at = [], monotonic()
+            if queue.is_busy or ready:
+                idle_since = monotonic()
+            elif deferred and monotonic() - idle_since >= limits.login_wait_s:
+                ready += [_not_its_turn(target, tools) for target in deferred]
+                deferred.clear()
             if deferred and not ready and not (waiting and queue.has_appetite):
                 waiting, deferred = deque([*deferred, *waiting]), deque()
                 if not queue.is_busy:
@@ -333,6 +343,20 @@ async def _probe(job: Job, tools: probes.Tools) -> Observation:
             latency_s=monotonic() - started,
             observed_at=tools.clock(),
         )
+
+
+def _not_its_turn(target: Target, tools: probes.Tools) -> Checked:
+    observation = Observation(
+        uid=target.uid,
+        generation=target.generation,
+        outcome=Outcome.INCONCLUSIVE,
+        reason=Reason.CANCELLED,
+        message="other checks have sent this credential and did not end in time; it was not sent",
+        hint="run it again when they have ended",
+        latency_s=0.0,
+        observed_at=tools.clock(),
+    )
+    return Checked(target=target, observation=observation)
 
 
 def _unresolved(target: Target, error: SecretError, seconds: float, tools: probes.Tools) -> Checked:

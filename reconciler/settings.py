@@ -26,6 +26,8 @@ SECRET_FOLDERS = ("/run/secrets",)
 PUBLIC_FOLDERS = ("/etc/ssl", "/etc/ssh", "/etc/pki", "/usr/share/ca-certificates")
 #: At most this many logins may fail with one credential before it is no longer sent.
 LOGIN_BUDGET = 5
+#: No login attempt lasts longer: the longest `health.timeout`, and the wait for its turn.
+LONGEST_LOGIN_S = 660.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,8 @@ class HealthSettings:
     per_host: int = 4
     #: failed logins per credential; may be lowered, never raised
     login_budget: int = LOGIN_BUDGET
+    #: how long a pass with nothing else to do waits for logins that other processes have begun
+    login_wait_s: float = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

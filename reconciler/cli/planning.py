@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -230,7 +230,7 @@ def apply(
                 git_facts=git,
             )
         workbench.warn(session, applied.plan.warnings)
-        with stopwatch.stage("check"):
+        with stopwatch.stage("check"), _said_when_cut_short(session, applied):
             checked = _check(session, workspace, store, applied, reading, depth)
     view = views.ApplyView(
         plan=applied.plan,
@@ -248,6 +248,18 @@ def apply(
     workbench.warn_of_secrets(session, workspace)
     unresolved = probing.unresolved_code(checked) if checked else 0
     return exit_codes.worst((_say_unresolved(session, applied.unresolved), unresolved, unhealthy))
+
+
+@contextmanager
+def _said_when_cut_short(session: Session, applied: reconcile.Applied) -> Iterator[None]:
+    """Says that the plan was applied where the block, the checks after it, ends early."""
+    done = words.action_counts(result.action for result in applied.changes.results)
+    with ExitStack() as stack:
+        if done:
+            message = f"the plan was applied ({done}), but not all of its checks were made"
+            stack.callback(session.output.warn, message)
+        yield
+        stack.pop_all()
 
 
 def _check(  # noqa: PLR0917 - what was applied, and what to do with it

@@ -49,7 +49,7 @@ JsonPointer: TypeAlias = Annotated[
 HeaderValue: TypeAlias = Annotated[str, Field(max_length=4000)]
 #: Origin-form of a request target (RFC 9112, section 3.2.1), no fragment, no backslash.
 RequestPath: TypeAlias = Annotated[
-    str, Field(pattern=whole(r"(?:/[!\"$-\[\]-~]*)?"), max_length=2000)
+    str, Field(pattern=whole(r'(?:/[!"$-\[\]-~]*)?'), max_length=2000)
 ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import (
@@ -179,14 +179,11 @@ def _ref_order(row: Recorded) -> tuple[str, str, str, bool]:
     return row.ref.kind, row.ref.namespace, row.ref.name, not row.status.is_live
 
 
-def _moment_of(write: Write) -> datetime:
-    """Returns when `write` happens, as its own values say; a store has no clock.
-
-    Where none says it, a moment before all: then no running attempt is taken for a dead one.
-    """
+def _moment_of(write: Write) -> datetime | None:
+    """Returns when `write` happens, as its own values say, else None; a store has no clock."""
     moments = [event.at for event in write.events] + [row.row.updated_at for row in write.rows]
     moments += [write.run.at] if write.run else []
-    return max(moments, default=datetime(1970, 1, 1, tzinfo=UTC))
+    return max(moments, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

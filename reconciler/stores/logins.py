@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from reconciler.model import Outcome, Phase, Reason
+from reconciler.settings import LONGEST_LOGIN_S
 from reconciler.stores import HealthWrite, LoginRequest, Verdict
 from reconciler.stores.batches import batches
 from reconciler.stores.rows import Columns
@@ -27,6 +29,19 @@ _PROBED = {Phase.PENDING.value, Phase.ACTIVE.value, Phase.FAILED.value}
 _attempt = login_attempts.c
 
 
+#: After which moment and until which one the deadline of a running attempt lies.
+_Span: TypeAlias = tuple[str, str]
+
+
+def _running(now: datetime) -> _Span:
+    """Returns when attempts that are running now end.
+
+    One whose deadline is over belongs to a dead process. One whose deadline is further away than
+    any can be was begun before the clock was set back; to wait for it could take years.
+    """
+    return moment_text(now), moment_text(now + timedelta(seconds=LONGEST_LOGIN_S))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
     id: int
@@ -35,8 +50,8 @@ class _Attempt:
     state: str
     deadline_at: str
 
-    def counts_as_failed(self, now: str) -> bool:
-        return self.state == _FAILED or self.deadline_at <= now
+    def counts_as_failed(self, running: _Span) -> bool:
+        return self.state == _FAILED or not running[0] < self.deadline_at <= running[1]
 
 
 def reserve(
@@ -44,12 +59,12 @@ def reserve(
 ) -> tuple[Verdict, ...]:
     """Answers `requests` in order and writes an open attempt for each granted one."""
     current = _versions(connection, {request.uid for request in requests})
-    at = moment_text(now)
+    running = _running(now)
     used: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     for attempt in _attempts(connection, {request.credential_key for request in requests}):
         used[attempt.credential_key] += 1
-        failed[attempt.credential_key] += attempt.counts_as_failed(at)
+        failed[attempt.credential_key] += attempt.counts_as_failed(running)
 
     verdicts = []
     granted: list[Columns] = []
@@ -102,7 +117,7 @@ def settle(connection: Connection, writes: Iterable[HealthWrite], *, now: dateti
     attempts = _attempts(connection, {write.credential_key for write in results})
     settlement = _Settlement(attempts={attempt.id: attempt for attempt in attempts})
     for write in results:
-        settlement.add(write, moment_text(now))
+        settlement.add(write, _running(now))
     if settlement.gone:
         statement = delete(login_attempts).where(_attempt.id == bindparam("attempt"))
         connection.execute(statement, [{"attempt": number} for number in settlement.gone])
@@ -116,18 +131,20 @@ def settle(connection: Connection, writes: Iterable[HealthWrite], *, now: dateti
         connection.execute(insert(login_attempts), settlement.added)
 
 
-def forgive(connection: Connection, uids: Sequence[str], *, now: datetime) -> None:
+def forgive(connection: Connection, uids: Sequence[str], *, now: datetime | None) -> None:
     """Deletes what counts as failed of every credential that these connections used.
 
-    Attempts that are still running stay: their logins may yet fail.
+    Attempts that are still running stay: their logins may yet fail. Without `now`, nobody can say
+    which are.
     """
-    at = moment_text(now)
+    forgiven = _attempt.state == _FAILED
+    if now is not None:
+        after, until = _running(now)
+        forgiven |= (_attempt.deadline_at <= after) | (_attempt.deadline_at > until)
     for batch in batches(uids):
         keys = select(_attempt.credential_key).where(_attempt.uid.in_(batch))
         connection.execute(
-            delete(login_attempts)
-            .where(_attempt.credential_key.in_(keys))
-            .where((_attempt.state == _FAILED) | (_attempt.deadline_at <= at))
+            delete(login_attempts).where(_attempt.credential_key.in_(keys)).where(forgiven)
         )
 
 
@@ -140,7 +157,7 @@ class _Settlement:
     failed: list[int] = field(default_factory=list)
     added: list[Columns] = field(default_factory=list)
 
-    def add(self, write: HealthWrite, now: str) -> None:
+    def add(self, write: HealthWrite, running: _Span) -> None:
         key, uid = write.credential_key, write.observation.uid
         own = max(
             (a for a in self.attempts.values() if _is_own(a, key, uid)),
@@ -159,13 +176,13 @@ class _Settlement:
         if own is not None:
             self.gone.append(own.id)
         if write.observation.outcome is Outcome.OK:
-            self._forget(key, now)
+            self._forget(key, running)
 
-    def _forget(self, key: str, now: str) -> None:
+    def _forget(self, key: str, running: _Span) -> None:
         settled = [
             attempt.id
             for attempt in self.attempts.values()
-            if attempt.credential_key == key and attempt.counts_as_failed(now)
+            if attempt.credential_key == key and attempt.counts_as_failed(running)
         ]
         for number in settled:
             del self.attempts[number]

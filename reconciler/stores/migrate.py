@@ -82,5 +82,5 @@ def upgrade_store(
 def _copy_path(path: Path, version: str, now: datetime) -> Path:
     """Returns a free name for the copy: a migration that was killed has left one of its own."""
     stem = f"{path.name}.{version}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    names = (f"{stem}{again}.backup" for again in chain([""], (f"-{number}" for number in count(2))))
-    return next(free for name in names if not (free := path.with_name(name)).exists())
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    return next(free for name in names if not (free := path.with_name(f"{name}.backup")).exists())

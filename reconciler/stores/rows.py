@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
+from types import NoneType
 from typing import Any, TypeVar
 
+from reconciler import kinds
 from reconciler.errors import StoreDamaged
 from reconciler.model import (
     Action,
     DeletionPolicy,
     Event,
-    Json,
     Observation,
     Outcome,
     Recorded,
@@ -30,7 +32,7 @@ from reconciler.model import (
     Status,
     canonical,
 )
-from reconciler.stores import texts
+from reconciler.stores import tables, texts
 
 Value = TypeVar("Value")
 #: One row as read: the columns of its table in order.
@@ -40,8 +42,6 @@ Columns = dict[str, Any]
 
 REPAIR = "restore a backup with `reconciler state restore`, or mend the row by hand"
 
-#: How many leading columns of `connections` are never NULL.
-_REQUIRED = 25
 _POLICIES = {policy.value: policy for policy in DeletionPolicy}
 
 
@@ -52,12 +52,32 @@ def parsed(table: str, parse: Callable[[Row], Value], row: Row) -> Value:
         StoreDamaged: the row holds what no version of this program wrote; names table and key.
     """
     try:
+        _require_types(table, row)
         return parse(row)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         message = (
             f"the row {str(row[0])[:40]!r} of table `{table}` holds values that were never written"
         )
         raise StoreDamaged(message, REPAIR) from None
+
+
+@cache
+def _types(table: str) -> tuple[tuple[type, ...], tuple[frozenset[type], ...]]:
+    """Returns the types of the required columns, which come first, and those of the others."""
+    columns = tables.METADATA.tables[table].columns
+    required = tuple(column.type.python_type for column in columns if not column.nullable)
+    optional = (column.type.python_type for column in columns if column.nullable)
+    return required, tuple(frozenset({kind, NoneType}) for kind in optional)
+
+
+def _require_types(table: str, row: Row) -> None:
+    """Refuses values of other types: SQLite keeps whatever it is given in any column."""
+    required, optional = _types(table)
+    others = zip(row[len(required) :], optional, strict=True)
+    if tuple(map(type, row[: len(required)])) != required or not all(
+        type(value) in allowed for value, allowed in others
+    ):
+        raise TypeError("a column holds a value of another type")
 
 
 def recorded_columns(row: Recorded) -> Columns:
@@ -107,10 +127,7 @@ def recorded(row: Row) -> Recorded:
         fingerprints, created_at, updated_at,
         suspended_by, checked_at, succeeded_at, last_outcome, latency_s, hold,
     ) = row  # fmt: skip
-    if None in row[:_REQUIRED]:
-        raise ValueError("a required column is NULL")
-    _require_integers(generation, revision, version, source_line, failures, successes)
-    ref = Ref(kind=kind, namespace=namespace, name=name)
+    ref = _ref(kind, namespace, name)
     if ref.key != ref_key:
         raise ValueError("the key differs from the name")
     _require_digest(text, digest, ref, uid)
@@ -135,12 +152,12 @@ def recorded(row: Row) -> Recorded:
             consecutive_successes=successes,
             last_error=last_error,
             since_at=texts.parse_moment(since_at),
-            checked_at=checked_at and texts.parse_moment(checked_at),
-            succeeded_at=succeeded_at and texts.parse_moment(succeeded_at),
+            checked_at=_optional(texts.parse_moment, checked_at),
+            succeeded_at=_optional(texts.parse_moment, succeeded_at),
             last_outcome=texts.OUTCOMES[last_outcome],
             latency_s=latency_s,
         ),
-        hold=hold and texts.hold(hold),
+        hold=_optional(texts.hold, hold),
         fingerprints=texts.fingerprints(fingerprints),
         created_at=texts.parse_moment(created_at),
         updated_at=texts.parse_moment(updated_at),
@@ -172,10 +189,7 @@ def revision(row: Row) -> Revision:
     uid, number, kind, namespace, name, text, digest, action, actor, run_id, path, line, at, git = (
         row
     )
-    if None in row[:-1]:
-        raise ValueError("a required column is NULL")
-    _require_integers(number, line)
-    ref = Ref(kind=kind, namespace=namespace, name=name)
+    ref = _ref(kind, namespace, name)
     _require_digest(text, digest, ref, uid)
     return Revision(
         uid=uid,
@@ -187,7 +201,7 @@ def revision(row: Row) -> Revision:
         actor=actor,
         run_id=run_id,
         source=Source(path=path, line=line),
-        git=git and texts.git(git),
+        git=_optional(texts.git, git),
         at=texts.parse_moment(at),
     )
 
@@ -218,21 +232,19 @@ def event(row: Row) -> Event:
         number, at, uid, kind, namespace, name, _ref_key, type_, reason, message, actor, run_id,
         source, target, status,
     ) = row  # fmt: skip
-    if None in row[:-3]:
-        raise ValueError("a required column is NULL")
     return Event(
         id=number,
         at=texts.parse_moment(at),
         uid=uid,
-        ref=Ref(kind=kind, namespace=namespace, name=name),
+        ref=_ref(kind, namespace, name),
         type=type_,
         reason=reason,
         message=message,
         actor=actor,
         run_id=run_id,
-        source=source and texts.PHASES[source],
-        target=target and texts.PHASES[target],
-        status=status and texts.status(status),
+        source=_optional(texts.PHASES.__getitem__, source),
+        target=_optional(texts.PHASES.__getitem__, target),
+        status=_optional(texts.status, status),
     )
 
 
@@ -254,9 +266,6 @@ def observation_columns(observation: Observation) -> Columns:
 def observation(row: Row) -> Observation:
     """Returns the value of one row of `observations`."""
     _id, uid, generation, outcome, reason, message, hint, stages, latency_s, observed_at = row
-    if None in row:
-        raise ValueError("a required column is NULL")
-    _require_integers(generation)
     return Observation(
         uid=uid,
         generation=generation,
@@ -265,7 +274,7 @@ def observation(row: Row) -> Observation:
         message=message,
         hint=hint,
         stages=tuple(
-            Stage(name=StageName(name), seconds=seconds, detail=detail)
+            Stage(name=StageName(name), seconds=float(seconds), detail=str(detail))
             for name, seconds, detail in json.loads(stages)
         ),
         latency_s=latency_s,
@@ -290,8 +299,6 @@ def run_columns(run: Run) -> Columns:
 def run(row: Row) -> Run:
     """Returns the value of one row of `runs`."""
     _number, id_, at, command, actor, stack, plan_digest, counts, git = row
-    if None in row[:-1]:
-        raise ValueError("a required column is NULL")
     return Run(
         id=id_,
         at=texts.parse_moment(at),
@@ -299,9 +306,15 @@ def run(row: Row) -> Run:
         actor=actor,
         stack=stack,
         plan_digest=plan_digest,
-        git=git and texts.git(git),
-        counts=json.loads(counts),
+        git=_optional(texts.git, git),
+        counts={action: int(number) for action, number in json.loads(counts).items()},
     )
+
+
+def _ref(kind: str, namespace: str, name: str) -> Ref:
+    if kind not in kinds.KINDS:
+        raise ValueError("a kind that this program does not know")
+    return Ref(kind=kind, namespace=namespace, name=name)
 
 
 def _require_digest(text: str, digest: str, ref: Ref, uid: str) -> None:
@@ -310,6 +323,6 @@ def _require_digest(text: str, digest: str, ref: Ref, uid: str) -> None:
         raise StoreDamaged(f"the manifest kept for {ref} ({uid}) differs from its digest", REPAIR)
 
 
-def _require_integers(*values: Json) -> None:
-    if {type(value) for value in values} != {int}:
-        raise TypeError("a counter is not an integer")
+def _optional(parse: Callable[[str], Value], text: str | None) -> Value | None:
+    """Returns `parse(text)`, None only for NULL: an empty text is nothing that was written."""
+    return None if text is None else parse(text)

@@ -32,6 +32,8 @@ def parse_path(url: str) -> Path | None:
         raise ConfigError(
             "a SQLite state URL has neither host nor options", "write `sqlite:///path`"
         )
+    if "\0" in (parsed.database or ""):
+        raise ConfigError("the state URL cannot be read: no path has a zero byte in it")
     in_memory = parsed.database in (None, "", ":memory:")
     return None if in_memory else Path(str(parsed.database)).absolute()
 

@@ -208,6 +208,7 @@ def test_folder_is_no_store(tmp_path: Path) -> None:
     [
         pytest.param("sqlite:///state.db?mode=ro", id="options"),
         pytest.param("sqlite://host/state.db", id="host"),
+        pytest.param("sqlite:///state\0.db", id="zero byte"),
         pytest.param("sqlite:state.db", id="no slashes"),
     ],
 )

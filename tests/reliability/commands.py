@@ -25,6 +25,7 @@ READING: tuple[tuple[str, ...], ...] = (
 )
 #: Commands that change the state, each of them something in a project that was `applied`.
 WRITING: tuple[tuple[str, ...], ...] = (
+    ("apply",),
     ("apply", "--health", "none"),
     ("health",),
     ("suspend", "orders"),
@@ -38,9 +39,7 @@ USING_STATE = (*READING, *WRITING)
 
 def run(command: Zygote, folder: Path, *arguments: str, state: str, prelude: str = "") -> Ended:
     """Returns how `reconciler *arguments` ended in the project in `folder`."""
-    return command(
-        *arguments, folder=folder, env={"RECONCILER_STATE": state}, prelude=prelude
-    )
+    return command(*arguments, folder=folder, env={"RECONCILER_STATE": state}, prelude=prelude)
 
 
 def make_project(folder: Path) -> None:

@@ -57,9 +57,13 @@ def order(promise: str) -> int:
 
 
 def phrase(known: dict[str, Number]) -> str:
-    """Returns the figures of one promise in words: `1,204 kill points, 0 half-applied`."""
+    """Returns the figures of one promise in words: `1,204 kill points, 0 half-done`.
+
+    What was tried comes first, by name, since tests end in any order; then what was not found.
+    """
     parts = []
-    for name, number in known.items():
+    for name in sorted(known, key=lambda name: (not known[name], name)):
+        number = known[name]
         text = f"{number:.2f}" if isinstance(number, float) else f"{number:,}"
         parts.append(f"{text} {name}")
     return ", ".join(parts)

@@ -1,7 +1,7 @@
 """What several processes do to one store at the same time, and what each of them was told.
 
-A process notes what it read and what it was told had been written. Afterwards the store must be
-explicable by these histories in one order (the idea of Elle, Kingsbury and Alvaro, 2020): here every
+A process notes what it read and what it was told had been written. Afterwards these histories must
+explain the store in one order, which is the idea of Elle (Kingsbury and Alvaro, 2020). Here every
 write is a revision that says what it is, so the order can be read off and need not be searched.
 """
 

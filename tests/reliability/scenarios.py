@@ -122,9 +122,7 @@ def _use_up(program: Program) -> None:
     """Stores that the login budget of `a` is used up."""
     with program.store() as store:
         row = row_named(store, "a")
-        checked = health.Checked(
-            target=health.target(row, plan.normal_spec(row)), observation=None
-        )
+        checked = health.Checked(target=health.target(row, plan.normal_spec(row)), observation=None)
         observing.record(store, [checked], {row.uid: row}, _thresholds(row.uid), now=factories.NOW)
 
 

@@ -37,6 +37,7 @@ from reconciler.model import (
     JsonObject,
     Observation,
     Outcome,
+    Plan,
     PlanOptions,
     Reason,
     Recorded,
@@ -45,7 +46,7 @@ from reconciler.model import (
     Target,
 )
 from reconciler.redact import Redactor, Secret
-from reconciler.settings import LOGIN_BUDGET, SecretPolicy, Settings
+from reconciler.settings import LOGIN_BUDGET, HealthSettings, SecretPolicy, Settings
 from reconciler.stores import EventQuery, LoginRequest, Opening, Store, Verdict
 from tests.factories import NOW, make_observation
 
@@ -98,13 +99,22 @@ class World:
     store: Store
     environment: dict[str, str] = field(default_factory=dict)
     now: datetime = NOW
+    limits: HealthSettings = field(default_factory=HealthSettings)
     _ids: int = 0
 
     @classmethod
-    def open(cls, url: str, environment: Mapping[str, str] | None = None) -> World:
+    def open(
+        cls,
+        url: str,
+        environment: Mapping[str, str] | None = None,
+        *,
+        limits: HealthSettings | None = None,
+    ) -> World:
         """Returns a world around the store at `url`, which is made."""
         store = stores.open_store(url, Opening.WRITE, now=NOW)
-        return cls(store=store, environment=dict(environment or {}))
+        return cls(
+            store=store, environment=dict(environment or {}), limits=limits or HealthSettings()
+        )
 
     def pass_time(self, seconds: float) -> None:
         """Moves the wall clock, back for a negative number."""
@@ -119,6 +129,7 @@ class World:
             is_default_state=False,
             actor="alice",
             secrets=policy,
+            health=self.limits,
         )
         redactor = Redactor()
         return reconcile.Workspace(
@@ -143,7 +154,7 @@ class World:
 
     # Stages 1 to 4.
 
-    def plan(self, files: Files, options: PlanOptions) -> plan.Plan:
+    def plan(self, files: Files, options: PlanOptions) -> Plan:
         """Returns the plan of `files`; raises as `reconcile.make_plan` does."""
         return reconcile.make_plan(read(files), self.store, options)
 

@@ -47,8 +47,7 @@ class Job:
     folder: Path
     #: of an empty PostgreSQL schema; empty for a file in `folder`
     url: str = ""
-    #: kills at every `stride`th point
-    stride: int = 1
+    #: whether every point is one, those of reading too, and is looked at even where nothing is new
     is_thorough: bool = False
 
 
@@ -76,13 +75,13 @@ class _Surveyor:
         seen: list[object] = []
         wrong: list[str] = []
         points = 0
-        while self._is_killed(point := points * self.job.stride):
-            assert point < _MOST_POINTS
+        while self._is_killed(points):
+            assert points < _MOST_POINTS
             remains = self._remains()
             if self.job.is_thorough or remains not in seen:
                 seen.append(remains)
                 if found := self._look(before, after):
-                    wrong.append(f"point {point}: {found}")
+                    wrong.append(f"point {points}: {found}")
                 self._reset()
             points += 1
         return Survey(points=points, wrong=tuple(wrong))
@@ -114,7 +113,7 @@ class _Surveyor:
         """Does the change, dying at `point`; returns whether it came to that."""
 
         def change() -> None:
-            crash_points.die_at(point)
+            crash_points.die_at(point, with_reading=self.job.is_thorough)
             self._change()
 
         ended = in_child(change)
@@ -178,4 +177,3 @@ def in_child(act: Callable[[], object]) -> str:
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     return f"signal {-code}" if code < 0 else failure
-

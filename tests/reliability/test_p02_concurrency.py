@@ -63,9 +63,7 @@ def assert_one_order(store: Store, name: str, told: list[History]) -> None:
 
 def assert_every_order_of_commands(store: Store, told: list[History]) -> None:
     """Suspensions and resumptions take turns, and each was acknowledged once."""
-    query = EventQuery(
-        uid=row_named(store, "a").uid, types=("suspended", "resumed"), limit=MOST
-    )
+    query = EventQuery(uid=row_named(store, "a").uid, types=("suspended", "resumed"), limit=MOST)
     types = [event.type for event in store.events(query)]
     assert types == [("suspended", "resumed")[number % 2] for number in range(len(types))]
     assert types.count("suspended") == sum(history.suspended for history in told)

@@ -52,14 +52,14 @@ def is_cut_truly_told(
     proxy.arm(piece)
     try:
         distant.apply(want("a", port=port))
-        is_told_done = True
+        is_told_done, told = True, "applied"
     except StoreUnavailable as error:
-        assert "is not known" not in error.message
-        is_told_done = False
+        is_told_done, told = False, error.message
     was_cut = proxy.disarm()
     revisions = direct.revisions(before.uid)
     is_done = row_named(direct, "a").manifest["spec"]["port"] == port
     assert is_done is is_told_done
+    assert "is not known" not in told
     assert len(revisions) == before.revision + is_done
     assert len(direct.runs(limit=10**6)) == len(revisions)
     return was_cut

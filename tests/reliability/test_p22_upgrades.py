@@ -73,7 +73,7 @@ def test_migration_of_a_file_killed_at_any_point_is_all_or_nothing(
     job = survey.Job(name=scenarios.MIGRATION, folder=memory_path, is_thorough=is_soak)
     found = survey.survey(job)
     assert found.wrong == ()
-    assert found.points > 20
+    assert found.points >= 5
     figure("P22", "kill points", found.points, "half-migrated", 0)
 
 
@@ -86,7 +86,7 @@ def test_migration_in_postgresql_killed_at_any_point_is_all_or_nothing(
     )
     found = survey.survey(job)
     assert found.wrong == ()
-    assert found.points > 10
+    assert found.points >= 5
     figure("P22", "kill points", found.points, "half-migrated", 0)
 
 

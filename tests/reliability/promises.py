@@ -1,0 +1,85 @@
+"""What is promised, and how the falsifiers of this folder try to break it: the rows of the table.
+
+A promise's number is that of its test module, and what the fixture `figure` is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """One row of the table in README, without its figures."""
+
+    claim: str
+    #: how it is tried to be broken
+    fault: str
+
+
+PROMISES: Mapping[str, Promise] = {
+    "P1": Promise(
+        claim="A change is stored whole or not at all",
+        fault="kill -9 before and after each statement, commit and file operation of every kind of"
+        " change, on SQLite and PostgreSQL; every cut of a commit's log",
+    ),
+    "P2": Promise(
+        claim="No acknowledged write is lost to concurrency",
+        fault="8 processes apply, suspend, resume and record checks at once; their histories have"
+        " to fit one order",
+    ),
+    "P3": Promise(
+        claim="A lost answer to a commit is resolved",
+        fault="the connection is cut after each piece of an apply's conversation with PostgreSQL",
+    ),
+    "P4": Promise(
+        claim="A dead process leaves no lock",
+        fault="kill -9 inside of a write transaction; then apply",
+    ),
+    "P5": Promise(
+        claim="A stale, foreign or edited plan never writes",
+        fault="every field of a saved plan is changed, and what it was made from",
+    ),
+    "P6": Promise(
+        claim="Silence is not deletion",
+        fault="empty, missing, unreadable and half-present folders, broken files, wrong folders",
+    ),
+    "P7": Promise(
+        claim="Applying converges, whatever was before",
+        fault="random histories of manifests, commands and checks, held against a model",
+    ),
+    "P8": Promise(
+        claim="A check counts for the generation that it saw",
+        fault="results that arrive after a change, an archive, a suspension or a resumption",
+    ),
+    "P11": Promise(
+        claim="Every check ends by its deadline, and leaves nothing behind",
+        fault="endpoints that drip, stall, flood and never answer, all in one pass",
+    ),
+    "P18": Promise(
+        claim="Hostile text stays text",
+        fault="control sequences, line breaks, bidirectional marks and bad UTF-8 from everywhere",
+    ),
+    "P19": Promise(
+        claim="Any input ends in a documented way",
+        fault="fuzzed manifests, plans, rows, references, addresses and settings",
+    ),
+    "P21": Promise(
+        claim="A fault of the disk is said and harms nothing",
+        fault="full disks, files that cannot be written, cut, zeroed and overwritten files, under"
+        " every command that uses the state",
+    ),
+    "P22": Promise(
+        claim="Upgrades keep what there is; older programs keep off",
+        fault="stores of every released version; kill -9 at each statement of a migration",
+    ),
+    "P23": Promise(
+        claim="A clock that steps changes only timestamps",
+        fault="steps of an hour back and ten years ahead, between checks and within a pass",
+    ),
+    "P27": Promise(
+        claim="The events tell how every status came about",
+        fault="all statuses are rebuilt from the events of the histories of P7",
+    ),
+}
