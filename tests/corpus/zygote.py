@@ -111,3 +111,7 @@ def zygote() -> Iterator[Zygote]:
         finally:
             assert process.stdin
             process.stdin.close()
+            try:
+                process.wait(DEADLINE_S)
+            except subprocess.TimeoutExpired:  # somebody holds a copy of the pipe
+                process.kill()

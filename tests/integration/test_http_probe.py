@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import socket
+import stat
 import threading
 from pathlib import Path
 
@@ -460,10 +461,12 @@ def sockets_to(port: int) -> int:
     """Returns how many sockets of this process are connected to `port`."""
     count = 0
     for entry in Path("/dev/fd").iterdir():
+        descriptor = int(entry.name)
         try:
-            with socket.socket(fileno=os.dup(int(entry.name))) as copy:
-                count += copy.getpeername()[1:2] == (port,)
-        except OSError:  # not a socket, not connected, or the listing's own descriptor
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                with socket.socket(fileno=os.dup(descriptor)) as copy:
+                    count += copy.getpeername()[1:2] == (port,)
+        except OSError:  # not connected, or the listing's own descriptor, which is closed by now
             continue
     return count
 

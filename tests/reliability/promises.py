@@ -21,8 +21,9 @@ class Promise:
 PROMISES: Mapping[str, Promise] = {
     "P1": Promise(
         claim="A change is stored whole or not at all",
-        fault="kill -9 before and after each statement, commit and file operation of every kind of"
-        " change, on SQLite and PostgreSQL; every cut of a commit's log",
+        fault="kill -9 before and after each statement of a write transaction, each commit and each"
+        " file operation, for every kind of change, on SQLite and PostgreSQL; every cut of a"
+        " commit's log",
     ),
     "P2": Promise(
         claim="No acknowledged write is lost to concurrency",

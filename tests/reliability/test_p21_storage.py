@@ -94,7 +94,7 @@ def test_full_disk_is_said_and_so_is_what_was_stored_before(
         is_said = any(said in ended.text for said in SAID)
         assert (state.contents() != before) is is_said
         assert project("state", "check").code == 0
-        figure("P21", "commands on a full disk", 1, "silent", 0)
+        figure("P21", "commands on a full disk", 1, "silent successes", 0)
     assert (ended.code, pages > 0) == (0, True)
     assert state.contents() != before
 
@@ -113,7 +113,7 @@ def test_state_that_cannot_be_written_is_said_where_it_has_to_be(
     arguments: tuple[str, ...], read_only: Project, figure: Record
 ) -> None:
     assert read_only.refuses(*arguments, prelude=faulty_disks.WITHOUT_PRIVILEGES)
-    figure("P21", "commands on a read-only state", 1, "silent", 0)
+    figure("P21", "commands on a read-only state", 1, "silent successes", 0)
 
 
 @pytest.mark.parametrize("arguments", commands.USING_STATE, ids=" ".join)
@@ -126,7 +126,7 @@ def test_state_whose_folder_is_missing_is_said_and_not_made(
     # A plan against a state that is not there yet says what the first apply would do.
     assert ended.code == (0 if arguments == ("plan",) else 5)
     assert not (project.folder / "gone").exists()
-    figure("P21", "commands without the state's folder", 1, "silent", 0)
+    figure("P21", "commands without the state's folder", 1, "silent successes", 0)
 
 
 @pytest.mark.parametrize("arguments", commands.USING_STATE, ids=" ".join)
@@ -140,7 +140,7 @@ def test_state_that_is_cut_or_erased_is_refused(
         if not project.refuses(*arguments):
             accepted.append(name)
     assert accepted == []
-    figure("P21", "commands on a cut file", len(faulty_disks.CUTS), "silent", 0)
+    figure("P21", "commands on a cut file", len(faulty_disks.CUTS), "silent successes", 0)
 
 
 @pytest.mark.parametrize("arguments", ANSWERING, ids=" ".join)
@@ -156,7 +156,7 @@ def test_zeroed_page_never_changes_an_answer(
         ended = project(*arguments)
         assert ended.code == 5 or (ended.code, ended.stdout) == (0, expected)
         assert faulty_disks.is_untouched(path, before)
-    figure("P21", "answers with a zeroed page", pages, "wrong", 0)
+    figure("P21", "answers with a zeroed page", pages, "wrong answers", 0)
 
 
 def test_zeroed_page_is_found_by_a_check(project: Project, figure: Record) -> None:
@@ -169,7 +169,7 @@ def test_zeroed_page_is_found_by_a_check(project: Project, figure: Record) -> No
         if not project.refuses("state", "check"):
             missed.append(number)
     assert missed == []
-    figure("P21", "checks with a zeroed page", pages, "silent", 0)
+    figure("P21", "checks with a zeroed page", pages, "silent successes", 0)
 
 
 @pytest.mark.parametrize("arguments", [*ANSWERING, ("state", "check")], ids=" ".join)
