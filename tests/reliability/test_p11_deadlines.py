@@ -8,7 +8,6 @@ counted before there is any endpoint and after all are gone.
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import sys
 import threading
