@@ -1,8 +1,8 @@
 """Which secrets have changed: references of every live connection -> fingerprints -> changes.
 
 Beside `plan`, which reads no secret: what is found here is listed beside the manifest changes and
-is no part of the plan's digest. A connection that people keep from being checked is left out, so
-that a suspended one needs no secret.
+is no part of the plan's digest. A connection that people keep from being checked needs no secret:
+one that cannot be read is passed over there.
 """
 
 from __future__ import annotations
@@ -57,12 +57,13 @@ def read_secrets(
     fingerprints: dict[str, tuple[Fingerprint, ...]] = {}
     unresolved: list[SecretError] = []
     for ref in sorted(specs):
-        values = _resolve(secrets, ref, specs[ref], unresolved)
+        values, missing = _resolve(secrets, ref, specs[ref])
+        unresolved += missing if _is_checked(specs[ref], rows.get(ref)) else []
         fingerprints[ref.key] = fingerprint.of_secrets(
             values, key=meta.fingerprint_key, key_id=meta.key_id
         )
-    read = {row.uid: row for ref, row in rows.items() if ref in specs}
-    by_uid = {row.uid: fingerprints[ref.key] for ref, row in rows.items() if ref in specs}
+    read = {row.uid: row for row in rows.values()}
+    by_uid = {row.uid: fingerprints[ref.key] for ref, row in rows.items()}
     facts = apply.SecretFacts(
         fingerprints=fingerprints, rows=read, changes=plan.secret_changes(read.values(), by_uid)
     )
@@ -72,7 +73,7 @@ def read_secrets(
 def _specs(
     planned: Plan, resources: Iterable[Resource], rows: Mapping[Ref, Recorded]
 ) -> dict[Ref, JsonObject]:
-    """Returns the specs that will be in force, of those that may be checked."""
+    """Returns the specs that will be in force."""
     touched = {change.ref.key for change in planned.changes}
     written = {resource.ref: resource.spec for resource in resources}
     specs = {ref: spec for ref, spec in written.items() if ref.key in touched}
@@ -80,22 +81,24 @@ def _specs(
         if ref not in specs:
             is_as_written = ref in written and not row.hold
             specs[ref] = written[ref] if is_as_written else row.manifest["spec"]
-    held = {ref for ref, row in rows.items() if row.hold and row.hold.kind is HoldKind.SUSPEND}
-    return {
-        ref: spec
-        for ref, spec in specs.items()
-        if spec.get("state", "active") == "active" and ref not in held
-    }
+    return specs
+
+
+def _is_checked(spec: JsonObject, row: Recorded | None) -> bool:
+    """Whether people want the connection to be checked."""
+    is_held = row is not None and row.hold is not None and row.hold.kind is HoldKind.SUSPEND
+    return bool(spec.get("state", "active") == "active") and not is_held
 
 
 def _resolve(
-    secrets: secret_sources.Secrets, ref: Ref, spec: JsonObject, unresolved: list[SecretError]
-) -> dict[str, Secret]:
-    """Returns what can be resolved, by pointer; the rest goes to `unresolved`."""
+    secrets: secret_sources.Secrets, ref: Ref, spec: JsonObject
+) -> tuple[dict[str, Secret], list[SecretError]]:
+    """Returns the secrets that can be read, by pointer, and the errors of those that cannot."""
     values: dict[str, Secret] = {}
+    errors: list[SecretError] = []
     for place, reference in kinds.shape(ref.kind).secrets(spec):
         try:
             values[place] = secrets.resolve(reference)
         except SecretError as error:
-            unresolved.append(SecretError(f"`{ref}`: {error.message}", error.hint))
-    return values
+            errors.append(SecretError(f"`{ref}`: {error.message}", error.hint))
+    return values, errors

@@ -79,9 +79,9 @@ CASES = (
         "B188",
         "one change more",
         _saved(lambda plan: {**plan, "changes": [*plan["changes"], _ONE_MORE]}),
-        f"{_MOVED}crm` moved",
+        f"{_MOVED}crm` changed",
     ),
-    _refused("B188", "one change less", _set(changes=[]), f"{_MOVED}other` moved"),
+    _refused("B188", "one change less", _set(changes=[]), f"{_MOVED}other` changed"),
     _refused(
         "B188",
         "a change with a name of 1 MB",
@@ -96,7 +96,7 @@ CASES = (
     ),
     _refused("B188", "another digest", _set(digest="\ud800"), _EDITED),
     _refused("B188", "pruning switched on", _option(prune=True), _EDITED),
-    _refused("B188", "another stack", _option(stack="other"), f"{_MOVED}crm` moved"),
+    _refused("B188", "another stack", _option(stack="other"), f"{_MOVED}crm` changed"),
     _refused("B188", "an unknown field", _set(extra=CANARY), _EDITED),
     *(
         _refused("B190", what, _set(**change), "error: the plan was made by another version")
@@ -119,7 +119,7 @@ CASES = (
     _invalid("a list", _written(b"[]"), "it has no `formatVersion`"),
     _invalid("100,000 brackets", _written(b"[" * 100_000), "it is nested too deeply"),
     _invalid("1 GiB", _sparse, "it is larger than any plan"),
-    _invalid("a folder", _folder, "the plan cannot be read: Is a directory"),
+    _invalid("a folder", _folder, "the plan `plan.json` cannot be read: Is a directory"),
     _invalid("options of other types", _set(options={"stack": 1}), "its options are not those"),
     Case(
         row="B191",

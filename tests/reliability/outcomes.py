@@ -56,6 +56,8 @@ def require_wanted(
         now = after.by_uid.get(row.uid)
         if now and now.status.is_live and str(now.ref) != name:
             assert row.ref.name in wanted[str(now.ref)].metadata["previousNames"]
+        if now and now.status.is_live and row.hold and row.hold.kind is HoldKind.SUSPEND:
+            assert now.hold == row.hold, "only `resume` ends what `suspend` has ordered"
 
 
 def _held(contents: Contents, name: str) -> set[str]:
