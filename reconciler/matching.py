@@ -84,7 +84,7 @@ def _intended_rename(resource: Resource, rows: Rows, stack: str) -> Recorded | N
     previous_names = resource.metadata.get("previousNames", ())
     if not previous_names:
         return None
-    own = rows.live.get(resource.ref.key)
+    own = rows.live.get(resource.ref.key) or rows.held.get(resource.ref.key)
     applied = own.manifest["metadata"].get("previousNames", ()) if own else ()
     for previous in previous_names:
         row = rows.live.get(previous_ref(resource.ref, previous).key)

@@ -13,7 +13,8 @@ from hypothesis import settings
 #: Here because a worker's figures are added up by a process that collects no tests itself.
 pytest_plugins = ["tests.reliability.figures"]
 
-settings.register_profile("short", max_examples=30, deadline=None)
+# the short run tries the same each time, so that a change is judged by itself; soak looks further
+settings.register_profile("short", max_examples=30, deadline=None, derandomize=True)
 settings.register_profile("soak", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))  # noqa: TID251 - of the tests
 

@@ -339,6 +339,14 @@ def test_archived_by_command_is_created_anew_when_the_manifest_differs() -> None
     assert (change.action, change.uid) == (Action.CREATE, None)
 
 
+def test_archived_by_command_does_not_take_over_its_previous_name() -> None:
+    wanted = renamed("orders", "old")
+    archived = factories.make_status(phase=Phase.ARCHIVED)
+    rows = [held(wanted, HoldKind.ARCHIVE, status=archived), have(want("old"), 2)]
+    planned = make([wanted, want("old")], rows)
+    assert planned.changes == ()
+
+
 def test_suspended_by_command_is_said_and_its_manifest_is_applied() -> None:
     row = held(want(), HoldKind.SUSPEND)
     assert make([want()], [row]).notices[0].reason == "suspended by alice"
