@@ -24,8 +24,6 @@ from reconciler.redact import escape
 from reconciler.report import formats, views, words
 from reconciler.stores import Opening, Store
 
-_PENDING = 10
-_UNRESOLVED = 4
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -166,7 +164,9 @@ def plan(
         session.output.data(report.formatter(formats.PLAN, format_)(view, session.output.style))
     is_pending = bool(planned.changes or rotated)
     unresolved = _say_unresolved(session, secrets.unresolved if secrets else ())
-    return exit_codes.worst((unresolved, _PENDING if detailed_exitcode and is_pending else 0))
+    return exit_codes.worst(
+        (unresolved, exit_codes.PENDING if detailed_exitcode and is_pending else 0)
+    )
 
 
 @command(
@@ -317,7 +317,7 @@ def _compare(
         now=session.now(),
     )
     session.output.data(report.formatter(formats.HISTORY, format_)(view, session.output.style))
-    return _PENDING if is_detailed and differing else 0
+    return exit_codes.PENDING if is_detailed and differing else 0
 
 
 def _save(out: str, planned: Plan) -> None:
@@ -388,4 +388,4 @@ def _next_command(planned: Plan, request: Asked, out: str | None, *, is_pending:
 def _say_unresolved(session: Session, unresolved: Sequence[SecretError]) -> int:
     for error in unresolved:
         session.output.problem(error.message, error.hint)
-    return _UNRESOLVED if unresolved else 0
+    return SecretError.exit if unresolved else 0
