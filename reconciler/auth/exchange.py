@@ -24,12 +24,14 @@ _NOT_IN_COOKIE: Final = re.compile(r'[\s",;\\]')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request without a body; authentication adds to `headers` and `url`."""
+    """A request; authentication adds to `headers` and `url`, and may send others of its own."""
 
     method: str
     url: str
     #: in the order sent; names as written, repeated ones allowed
     headers: tuple[tuple[str, str], ...] = ()
+    #: its length is sent by the transport; its type is one of `headers`
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,8 @@ class Response:
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
+    #: at most what the transport reads of a body
+    body: bytes = b""
 
 
 Flow: TypeAlias = Generator[Request, Response, None]

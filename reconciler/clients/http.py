@@ -63,9 +63,7 @@ _TIMEOUTS = {
 }
 
 
-async def send(
-    request: exchange.Request, route: Route, stages: Stages, *, body: bytes = b""
-) -> http_response.Answer:
+async def send(request: exchange.Request, route: Route, stages: Stages) -> http_response.Answer:
     """Returns the answer to `request`, its body cut at `route.body_bytes`; steps go to `stages`.
 
     The request is sent at most once, on one connection, which is closed before this returns,
@@ -75,7 +73,7 @@ async def send(
         ConnectionFailed: for everything that keeps a complete answer from coming.
     """
     origin = http_request.parse(request.url)
-    payload = http_request.serialise(request, origin, body)
+    payload = http_request.serialise(request, origin)
     if origin.scheme == "https":
         tls.context(route.tls_mode, route.ca)  # the first of a setting is slow: not TLS's time
     connect_by = min(route.deadline, asyncio.get_running_loop().time() + route.connect_s)

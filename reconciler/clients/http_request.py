@@ -73,7 +73,7 @@ def parse(url: str) -> Origin:
     )
 
 
-def serialise(request: exchange.Request, origin: Origin, body: bytes = b"") -> bytes:
+def serialise(request: exchange.Request, origin: Origin) -> bytes:
     """Returns the request as it is sent (RFC 9112, sections 2 and 3); `origin` is its parsed URL.
 
     Its Host, framing and encoding headers are replaced by ours; User-Agent and Accept are kept.
@@ -96,10 +96,10 @@ def serialise(request: exchange.Request, origin: Origin, body: bytes = b"") -> b
         if lowered not in _OURS:
             lines.append(f"{name}: {value}")
     lines += [f"{name}: {value}" for name, value in _DEFAULTS if name not in given]
-    if body or request.method in _WITH_BODY:
-        lines.append(f"content-length: {len(body)}")
+    if request.body or request.method in _WITH_BODY:
+        lines.append(f"content-length: {len(request.body)}")
     lines.append("accept-encoding: identity\r\nconnection: close\r\n\r\n")
-    return "\r\n".join(lines).encode("latin-1") + body
+    return "\r\n".join(lines).encode("latin-1") + request.body
 
 
 def _unsendable(what: str) -> ConnectionFailed:

@@ -57,6 +57,7 @@ class Transport(httpx.AsyncBaseTransport):
                     (name.decode("latin-1"), value.decode("latin-1"))
                     for name, value in request.headers.raw
                 ),
+                body=await request.aread(),
             ),
             http.Route(
                 tls_mode=self._tls_mode,
@@ -66,7 +67,6 @@ class Transport(httpx.AsyncBaseTransport):
                 body_bytes=self._body_bytes,
             ),
             stages,
-            body=await request.aread(),
         )
         if answer.is_cut:
             raise ConnectionFailed(

@@ -108,7 +108,9 @@ async def _ask(
         answer = await http.send(request, route, stages)
         try:
             request = flow.send(
-                exchange.Response(status=answer.status, headers=answer.text_headers())
+                exchange.Response(
+                    status=answer.status, headers=answer.text_headers(), body=answer.body
+                )
             )
         except StopIteration:
             return request, answer
