@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from reconciler import config_keys, project_file, redact
 from reconciler.errors import ConfigError
 from reconciler.settings import HealthSettings, SecretPolicy, Settings
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.model import Json

@@ -7,7 +7,6 @@ options in `EVERYWHERE` may stand before or after the command's name and end up 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from reconciler.cli.session import Session
+from reconciler.values import dataclass
 
 PROGRAM = "reconciler"
 #: Set by a shell's completion script to ask for proposals.

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
 
 from reconciler.kinds.shape import Shape
 from reconciler.model import Endpoint, Json, JsonObject, Path
+from reconciler.values import dataclass
 
 API_VERSION = "reconciler/v1"
 

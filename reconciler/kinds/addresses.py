@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
 from reconciler.redact import escape
+from reconciler.values import dataclass
 
 #: Names of query parameters that carry credentials.
 _SECRET_PARAMETER: Final = re.compile(

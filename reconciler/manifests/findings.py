@@ -9,11 +9,11 @@ more likely a secret that lacks its quotes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from errno import EACCES, EPERM, errorcode
 
 from reconciler.model import Diagnostic, Excerpt, Json, Location, Severity
 from reconciler.redact import MASK, escape
+from reconciler.values import dataclass
 
 LARGEST_FILE_BYTES = 1024 * 1024
 LARGEST_FILES = 10_000
