@@ -1,6 +1,7 @@
 """Bytes of one file become documents, or all the diagnostics that can be found in one run.
 
-Stage 1, pure: files are `read`'s, one document's events are `builder`'s. What is wrong with the
+Stage 1, pure: files are `read`'s, one document's events are `builder`'s, and what needs no parser
+is `ordinary`'s. What is wrong with the
 file as a whole (size, encoding, characters, conflict markers) is found before it is parsed. A
 parser cannot go on after a syntax error, so a new one starts at the next `---` line: one broken
 document hides no other.
@@ -18,7 +19,7 @@ from yaml import MarkedYAMLError
 from yaml._yaml import CParser
 from yaml.events import DocumentStartEvent, StreamEndEvent
 
-from reconciler.manifests import findings, syntax
+from reconciler.manifests import findings, ordinary, syntax
 from reconciler.manifests.builder import Builder, GiveUp
 from reconciler.manifests.events import Mark, ParserEvent
 from reconciler.model import Diagnostic, Document, Json, Location, MarkNode, Severity
@@ -56,6 +57,10 @@ def load(data: bytes, path: str) -> Iterator[Document | Diagnostic]:
     if conflicts:
         yield from conflicts
         return
+    ordinary_document = _ordinary(data, path)
+    if ordinary_document is not None:
+        yield ordinary_document
+        return
     bad_lines: list[int] = []
     if not data.isascii() or data.translate(None, _PLAIN_BYTES):
         text = data.decode()
@@ -67,6 +72,14 @@ def load(data: bytes, path: str) -> Iterator[Document | Diagnostic]:
         if bad_lines:
             data = _without_forbidden(text)
     yield from _Stream(data, path, bad_lines).results()
+
+
+def _ordinary(data: bytes, path: str) -> Document | None:
+    """Returns the one document of a file that needs no parser, or None."""
+    if len(data) > ordinary.LARGEST_BYTES or data.translate(None, ordinary.BYTES):
+        return None
+    found = ordinary.read(data.decode())
+    return None if found is None else Document(data=found[0], path=path, marks=found[1])
 
 
 def _unreadable(data: bytes, path: str) -> Diagnostic | None:
