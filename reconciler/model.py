@@ -22,6 +22,10 @@ JsonObject: TypeAlias = Mapping[str, Any]
 Path: TypeAlias = tuple[str | int, ...]
 
 
+#: Made once: `json.dumps` makes an encoder for each call that asks for more than its defaults.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
+
 def pointer(path: Path) -> str:
     """Returns `path` as a JSON pointer, `""` for the root (RFC 6901, section 3)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
@@ -34,7 +38,7 @@ def parse_pointer(text: str) -> tuple[str, ...]:
 
 def canonical(data: Json) -> str:
     """Returns `data` as the one JSON text that digests are taken of: sorted keys, no spaces."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return _encode(data)
 
 
 # --- places and findings ---------------------------------------------------------------------

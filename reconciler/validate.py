@@ -110,7 +110,8 @@ def accept(
         _add(item, policy, names, resources, found)
         if found or not resources or resources[0].metadata.get("previousNames"):
             return None
-        accepted.append(Accepted(resource=resources[0], name_at=item.locate(clashes.NAME)))
+        resource = resources[0]
+        accepted.append(Accepted(resource=resource, name_at=names.declared(resource.ref)))
     return accepted
 
 

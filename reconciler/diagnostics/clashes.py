@@ -76,6 +76,10 @@ class Names:
         self._claim(document, named, is_plain)
         return None
 
+    def declared(self, named: Ref) -> Location:
+        """Returns where the first document with this name, which there is, has it."""
+        return self._declared[named.key]
+
     def declare(self, named: Ref, location: Location) -> None:
         """Takes note of a name that is known to be free."""
         self._declared[named.key] = location
