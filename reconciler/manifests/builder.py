@@ -1,6 +1,6 @@
 """One YAML document from parser events: data, positions and findings in a single pass.
 
-Pure; the hot path of the program. Apart from `loader`, which deals with files: here one document
+Pure; the hot path of the program. Apart from `stream`, which deals with files: here one document
 begins and ends. Events and not libyaml's composer, because the composer recurses in C and fifty
 thousand brackets kill the process; with events every limit is checked before anything is built.
 The open nodes are an explicit stack. Scalars, seven events of ten, are taken in the loop
