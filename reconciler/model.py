@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
+
+from reconciler.values import dataclass
 
 #: Raw YAML or JSON data: the one place where `Any` is allowed in a signature.
 Json: TypeAlias = Any
 JsonObject: TypeAlias = Mapping[str, Any]
 #: A path into a document: mapping keys and list indices from the root.
 Path: TypeAlias = tuple[str | int, ...]
+
+
+#: Made once: `json.dumps` makes an encoder for each call that asks for more than its defaults.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
 def pointer(path: Path) -> str:
@@ -33,7 +38,7 @@ def parse_pointer(text: str) -> tuple[str, ...]:
 
 def canonical(data: Json) -> str:
     """Returns `data` as the one JSON text that digests are taken of: sorted keys, no spaces."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return _encode(data)
 
 
 # --- places and findings ---------------------------------------------------------------------

@@ -10,7 +10,6 @@ them with their positions would fill the memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import TypeGuard, assert_never
@@ -33,6 +32,7 @@ from reconciler.model import (
     canonical,
     pointer,
 )
+from reconciler.values import dataclass
 
 #: Findings of a kind's checks that are about a name, so that the caret stands under the key.
 _AT_KEY = frozenset({"E304"})
@@ -110,7 +110,8 @@ def accept(
         _add(item, policy, names, resources, found)
         if found or not resources or resources[0].metadata.get("previousNames"):
             return None
-        accepted.append(Accepted(resource=resources[0], name_at=item.locate(clashes.NAME)))
+        resource = resources[0]
+        accepted.append(Accepted(resource=resource, name_at=names.declared(resource.ref)))
     return accepted
 
 

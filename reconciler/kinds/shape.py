@@ -9,12 +9,13 @@ finding walks the tree. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeAlias
 
 from reconciler.kinds import durations, schema_tree
 from reconciler.kinds.schema_tree import ABSENT, Node, Role
 from reconciler.model import Json, JsonObject, Path, pointer
+from reconciler.values import dataclass
 
 _Normalise: TypeAlias = Callable[[Json], Json]
 _Found: TypeAlias = list[tuple[str, JsonObject]]
@@ -216,7 +217,8 @@ def _nothing(value: Json, at: str, found: _Found) -> None:
 def _collected(collect: _Collect, spec: JsonObject) -> tuple[tuple[str, JsonObject], ...]:
     found: _Found = []
     collect(spec, "", found)
-    found.sort(key=lambda reference: reference[0])
+    if len(found) > 1:
+        found.sort(key=itemgetter(0))
     return tuple(found)
 
 
@@ -239,7 +241,7 @@ def _collector(node: Node, role: Role) -> _Collect | None:
         return None
 
     def collect_all(value: Json, at: str, found: _Found) -> None:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return
         for name, step, collect in fields:
             if name in value:

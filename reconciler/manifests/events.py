@@ -1,6 +1,6 @@
 """What libyaml's parser hands over, as types.
 
-Between `loader`, which owns the parser, and `builder`, which consumes the events.
+Between `stream`, which owns the parser, and `builder`, which consumes the events.
 """
 
 from __future__ import annotations
