@@ -103,9 +103,12 @@ class SealedStore:
             row = connection.execute(select(tables.uses).where(_use.uid == uid)).first()
         return None if row is None else rows.parsed("uses", use, row)
 
-    def rewrap(self, keys: Sequence[bytes]) -> bool:
+    def rewrap(self, keys: Sequence[bytes], *, events: Sequence[Event] = ()) -> bool:
         with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
-            return opening.rewrap(connection, self._transactions.place, keys)
+            is_changed = opening.rewrap(connection, self._transactions.place, keys)
+            if is_changed:
+                _log(connection, events)
+        return is_changed
 
 
 def record(row: rows.Row) -> SealedRecord:
