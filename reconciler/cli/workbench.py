@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 
 import click
 
-from reconciler import desired, holds, reconcile, secret_sources, selection, stores
+from reconciler import (
+    desired,
+    holds,
+    reconcile,
+    secret_sources,
+    selection,
+    stored_secrets,
+    stores,
+)
 from reconciler.cli import checking, stopwatch
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, StoreMissing
@@ -43,7 +51,10 @@ def make_workspace(session: Session) -> reconcile.Workspace:
         settings=session.settings,
         redactor=session.redactor,
         secrets=secret_sources.Secrets(
-            session.settings.secrets, session.environment, session.redactor
+            session.settings.secrets,
+            session.environment,
+            session.redactor,
+            sources={"store": stored_secrets.source(session.settings, session.now)},
         ),
         clock=session.now,
         make_id=_make_id,
@@ -95,9 +106,7 @@ def open_if_there(session: Session) -> Iterator[Store | None]:
 def _opened(session: Session, opening: Opening) -> Store:
     settings = session.settings
     with stopwatch.stage("open the state store"):
-        return stores.open_store(
-            settings.state_url, opening, wrapping_key=settings.wrapping_key, now=session.now()
-        )
+        return stores.open_store(settings.state_url, opening, keys=settings.keys, now=session.now())
 
 
 def read_manifests(session: Session, paths: Sequence[str]) -> desired.Reading:
