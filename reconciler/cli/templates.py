@@ -18,8 +18,11 @@ API, SQL = "ApiConnection", "SqlConnection"
 #: Kind -> method -> the lines under `auth`; `$NAME` becomes the connection's name in capitals.
 AUTH = {
     API: {
-        "bearer": "method: bearer\ntoken: {env: $NAME_TOKEN}",
+        "bearer": "method: bearer\ntoken: {env: $NAME_TOKEN}\n"
+        "header: Authorization    # where it goes; `prefix` stands before it\nprefix: Bearer",
         "basic": "method: basic\nusername: report\npassword: {env: $NAME_PASSWORD}",
+        "digest": "method: digest           # the password is proven and never sent\n"
+        "username: report\npassword: {env: $NAME_PASSWORD}",
         "apiKey": "method: apiKey\nin: header               # or query, cookie\n"
         "name: X-Api-Key\nvalue: {env: $NAME_KEY}",
         "headers": "method: headers\nheaders:                 # every value is a secret\n"

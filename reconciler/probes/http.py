@@ -88,7 +88,7 @@ async def _examine(
             message=failure.message,
             hint=failure.hint,
         )
-    return http_judgement.judge(
+    verdict = http_judgement.judge(
         answer,
         http_judgement.Expectation(
             status=expect["status"], json=expect["json"], text=expect.get("text", "")
@@ -96,6 +96,8 @@ async def _examine(
         request_url=request.url,
         is_anonymous=spec["auth"]["method"] == "none",
     )
+    is_untried = spec["auth"]["method"] != "none" and request == _request(spec)
+    return http_judgement.UNTRIED if is_untried and verdict.reason is Reason.OK else verdict
 
 
 async def _ask(
@@ -107,6 +109,7 @@ async def _ask(
         _request(spec), secrets, exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
     )
     request = next(flow)
+    before = len(stages.reached())
     while True:
         answer = await http.send(request, route, stages)
         try:
@@ -117,6 +120,7 @@ async def _ask(
             )
         except StopIteration:
             return request, answer
+        stages.fold(StageName.AUTH, before)
 
 
 def _request(spec: JsonObject) -> exchange.Request:
@@ -146,17 +150,27 @@ def _close(
 ) -> tuple[Stage, ...]:
     """Returns the stages as they are to be shown: the last one is where the probe ended.
 
-    HTTP authenticates inside the request, so `auth` has no time of its own: it is the request
-    itself where the server refused the credential, and an instant before it where it did not.
+    HTTP authenticates inside the request, so `auth` has no time but that of the requests that came
+    before it, to a server that has to be asked first: it is the request itself where the server
+    refused the credential, and what came before it where it did not.
     """
     last = reached[-1] if reached else None
-    if last is not None and last.name is StageName.QUERY and verdict.stage is StageName.AUTH:
-        return (*reached[:-1], replace(last, name=StageName.AUTH))
-    if last is not None and last.name is StageName.QUERY and verdict.stage is StageName.TLS:
-        return reached[:-1]  # TLS 1.3 refuses a client after its first request
-    if last is None or last.name is not verdict.stage:
-        return (*reached, Stage(name=verdict.stage, seconds=0.0))
-    if method != "none" and verdict.reason in _AFTER_AUTHENTICATION:
-        accepted = Stage(name=StageName.AUTH, seconds=0.0, detail=f"{method}, not refused")
-        return (*reached[:-1], accepted, last)
-    return reached
+    if last is None or last.name is not StageName.QUERY:
+        is_there = last is not None and last.name is verdict.stage
+        return reached if is_there else (*reached, Stage(name=verdict.stage, seconds=0.0))
+    asked = sum(stage.seconds for stage in reached if stage.name is StageName.AUTH)
+    others = tuple(stage for stage in reached[:-1] if stage.name is not StageName.AUTH)
+    match verdict.stage:
+        case StageName.AUTH:
+            return (*others, replace(last, name=StageName.AUTH, seconds=asked + last.seconds))
+        case StageName.TLS:
+            return others  # TLS 1.3 refuses a client after its first request
+        case StageName.QUERY if method != "none" and verdict.reason in _AFTER_AUTHENTICATION:
+            detail = f"{method}, not refused"
+        case StageName.QUERY if asked:
+            detail = ""
+        case StageName.QUERY:
+            return reached
+        case _:
+            return (*reached, Stage(name=verdict.stage, seconds=0.0))
+    return (*others, Stage(name=StageName.AUTH, seconds=asked, detail=detail), last)

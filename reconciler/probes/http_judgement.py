@@ -52,6 +52,14 @@ _UNEXPECTED = {
     ),
 }
 _SERVER_ERROR = Verdict(reason=Reason.SERVER_ERROR)
+#: A good answer to a method that waits to be asked: it says nothing about the credential, and as a
+#: success it would forgive the failed logins of another connection with the same one.
+UNTRIED = Verdict(
+    reason=Reason.ASSERTION_FAILED,
+    stage=StageName.AUTH,
+    message="the server asks for no login there, so the credential was not tried",
+    hint="check what needs it: `health: {path: /...}`; if nothing does: `auth: {method: none}`",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -241,8 +241,8 @@ def test_a_field_of_another_method_says_which() -> None:
         "headers": Choice(field="method", values=("headers",)),
         "in": Choice(field="method", values=("apiKey",)),
         "name": Choice(field="method", values=("apiKey",)),
-        "password": Choice(field="method", values=("basic",)),
-        "username": Choice(field="method", values=("basic",)),
+        "password": Choice(field="method", values=("basic", "digest")),
+        "username": Choice(field="method", values=("basic", "digest")),
         "value": Choice(field="method", values=("apiKey",)),
     }
 
