@@ -12,16 +12,35 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from reconciler.auth import aws_sigv4
 from reconciler.auth.api_key import ApiKeyAuth
+from reconciler.auth.aws_sigv4 import AwsSigV4Auth
 from reconciler.auth.basic import BasicAuth
 from reconciler.auth.bearer import BearerAuth
 from reconciler.auth.digest import DigestAuth
+from reconciler.auth.exchange import Response
 from reconciler.auth.headers import HeadersAuth
 from reconciler.auth.none import NoneAuth
+from reconciler.auth.oauth1 import OAuth1Auth
 from reconciler.auth.password import PasswordAuth
 
 ApiAuth: TypeAlias = Annotated[
-    NoneAuth | BasicAuth | DigestAuth | BearerAuth | ApiKeyAuth | HeadersAuth,
+    NoneAuth
+    | BasicAuth
+    | DigestAuth
+    | OAuth1Auth
+    | AwsSigV4Auth
+    | BearerAuth
+    | ApiKeyAuth
+    | HeadersAuth,
     Field(discriminator="method"),
 ]
 SqlAuth: TypeAlias = Annotated[NoneAuth | PasswordAuth, Field(discriminator="method")]
+
+
+def refusal(auth: ApiAuth, response: Response) -> str:
+    """Returns why the server refuses the credential where its status alone does not say, or `""`.
+
+    In our words: what a server writes may repeat what it was sent.
+    """
+    return aws_sigv4.refusal(response) if isinstance(auth, AwsSigV4Auth) else ""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from secrets import token_urlsafe
 
 from pydantic import TypeAdapter
 
 from reconciler import auth
-from reconciler.auth import exchange
+from reconciler.auth import exchange, libraries
 from reconciler.clients import http, http_response, tls
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
@@ -76,7 +76,7 @@ async def _examine(
 ) -> http_judgement.Verdict:
     expect = spec["health"]["expect"]
     try:
-        request, answer = await _ask(spec, secrets, tools, stages)
+        asked = await _ask(spec, secrets, tools, stages)
     except ConnectionFailed as failure:
         return http_judgement.Verdict(
             reason=failure.reason, stage=failure.stage, message=failure.message, hint=failure.hint
@@ -89,37 +89,57 @@ async def _examine(
             hint=failure.hint,
         )
     verdict = http_judgement.judge(
-        answer,
+        asked.answer,
         http_judgement.Expectation(
             status=expect["status"], json=expect["json"], text=expect.get("text", "")
         ),
-        request_url=request.url,
+        request_url=asked.url,
         is_anonymous=spec["auth"]["method"] == "none",
+        refusal=asked.refusal,
     )
-    is_untried = spec["auth"]["method"] != "none" and request == _request(spec)
-    return http_judgement.UNTRIED if is_untried and verdict.reason is Reason.OK else verdict
+    return verdict if asked.is_tried or verdict.reason is not Reason.OK else http_judgement.UNTRIED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """How a flow of authentication ended."""
+
+    url: str
+    answer: http_response.Answer
+    #: `auth.refusal`
+    refusal: str
+    #: whether the last request was more than the plain one, or nothing was to be added
+    is_tried: bool
 
 
 async def _ask(
     spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
-) -> tuple[exchange.Request, http_response.Answer]:
-    """Returns the last request of the authentication flow and the answer to it."""
-    route = _route(spec, tools)
-    flow = _AUTH.validate_python(spec["auth"]).flow(
-        _request(spec), secrets, exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
-    )
+) -> _Asked:
+    """Returns what came of the last request of the authentication flow."""
+    method = _AUTH.validate_python(spec["auth"])
+    if not libraries.is_loaded(method.method):
+        # a large one takes seconds: not on the loop, and not at the expense of the deadline
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(tools.threads, libraries.load, method.method)
+    route, plain = _route(spec, tools), _request(spec)
+    moment = exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
+    flow = method.flow(plain, secrets, moment)
     request = next(flow)
     before = len(stages.reached())
     while True:
         answer = await http.send(request, route, stages)
+        response = exchange.Response(
+            status=answer.status, headers=answer.text_headers(), body=answer.body
+        )
         try:
-            request = flow.send(
-                exchange.Response(
-                    status=answer.status, headers=answer.text_headers(), body=answer.body
-                )
-            )
+            request = flow.send(response)
         except StopIteration:
-            return request, answer
+            return _Asked(
+                url=request.url,
+                answer=answer,
+                refusal=auth.refusal(method, response),
+                is_tried=request != plain or method.method == "none",
+            )
         stages.fold(StageName.AUTH, before)
 
 

@@ -75,12 +75,18 @@ class Expectation:
 
 
 def judge(
-    answer: http_response.Answer, expect: Expectation, *, request_url: str, is_anonymous: bool
+    answer: http_response.Answer,
+    expect: Expectation,
+    *,
+    request_url: str,
+    is_anonymous: bool,
+    refusal: str = "",
 ) -> Verdict:
     """Returns what `answer` to `request_url` says about the connection.
 
     With a credential, 401 and 407 are failed logins even where `expect.status` lists them: what
     counts as a login is the server's to say, and a success would forgive the failures before it.
+    `refusal` is that of `auth.refusal`.
     """
     status = answer.status
     phrase = _phrase(status)
@@ -92,6 +98,13 @@ def judge(
             message=f"{phrase}: "
             + ("a credential is asked for" if is_anonymous else "the credential is refused"),
             hint=_ANONYMOUS_HINT if is_anonymous else _CREDENTIAL_HINT,
+        )
+    if refusal:
+        return Verdict(
+            reason=Reason.AUTH_FAILED,
+            stage=StageName.AUTH,
+            message=f"{phrase}: {refusal}",
+            hint=_CREDENTIAL_HINT,
         )
     if not is_expected:
         meaning = _meaning(status, request_url, answer)

@@ -22,7 +22,10 @@ from tests.servers import sql_peers
 from tests.servers.http import Client, Route, Server, http_server
 
 #: Variables and files, each with a secret of its own.
-VARIABLES = ("BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD")
+VARIABLES = (
+    "BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD", "DIGEST",
+    "CONSUMER_SECRET", "OAUTH1_TOKEN", "OAUTH1_SECRET", "AWS_ID", "AWS_SECRET", "AWS_SESSION",
+)  # fmt: skip
 FILES = ("basic", "key-in-query", "pair-key", "my-password")
 #: What the APIs answer; each to every authentication method.
 STATUSES = (200, 302, 401, 500)
@@ -32,6 +35,23 @@ _COOKIE_SAFE = "'/+=%&@:<>#?{}$`|^~"
 _AUTH: Mapping[str, JsonObject] = {
     "bearer": {"method": "bearer", "token": {"env": "BEARER"}},
     "basic": {"method": "basic", "username": "user", "password": {"file": "secrets/basic"}},
+    "digest": {"method": "digest", "username": "user", "password": {"env": "DIGEST"}},
+    "oauth1": {
+        "method": "oauth1",
+        "signatureMethod": "PLAINTEXT",  # so that the secrets are in what is echoed
+        "consumerKey": "client",
+        "consumerSecret": {"env": "CONSUMER_SECRET"},
+        "token": {"env": "OAUTH1_TOKEN"},
+        "tokenSecret": {"env": "OAUTH1_SECRET"},
+    },
+    "aws": {
+        "method": "awsSigV4",
+        "region": "eu-central-1",
+        "service": "execute-api",
+        "accessKeyId": {"env": "AWS_ID"},
+        "secretAccessKey": {"env": "AWS_SECRET"},
+        "sessionToken": {"env": "AWS_SESSION"},
+    },
     "in-header": {
         "method": "apiKey",
         "in": "header",
