@@ -35,6 +35,7 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
     yield from _header_findings(spec)
     yield from _health_findings(spec.get("health", {}))
     yield from limits.duration_findings(spec)
+    yield from _tls_findings(spec)
     if problem is None:
         yield from _warnings(spec)
 
@@ -117,6 +118,20 @@ def _health_findings(health: JsonObject) -> Iterator[kinds.Finding]:
                 message=f"`{field}` needs a body, and the answer to HEAD has none",
                 hint="use `method: GET`",
             )
+
+
+def _tls_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    setting = spec.get("tls", {})
+    problem = addresses.host_problem(setting["serverName"]) if "serverName" in setting else None
+    if problem:
+        yield _finding(problem, ("tls", "serverName"))
+    if "clientCertificate" in setting and spec["baseUrl"].lower().startswith("http:"):
+        yield kinds.Finding(
+            code="E113",
+            path=("tls", "clientCertificate"),
+            message="`clientCertificate` belongs to TLS, and the URL begins with `http:`",
+            hint="use `https://`, or remove it",
+        )
 
 
 def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:

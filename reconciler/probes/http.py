@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from secrets import token_urlsafe
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
@@ -30,6 +31,9 @@ from reconciler.model import (
 )
 from reconciler.probes import Tools, http_judgement, outcome
 from reconciler.redact import Secret
+
+if TYPE_CHECKING:
+    from reconciler.clients import tls_identity
 
 #: Reasons that a server gives only to somebody it let in.
 _AFTER_AUTHENTICATION = frozenset(
@@ -121,7 +125,7 @@ async def _ask(
         # a large one takes seconds: not on the loop, and not at the expense of the deadline
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(tools.threads, libraries.load, method.method)
-    route, plain = _route(spec, tools), _request(spec)
+    route, plain = _route(spec, secrets, tools), _request(spec)
     moment = exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
     flow = method.flow(plain, secrets, moment)
     request = next(flow)
@@ -153,16 +157,37 @@ def _request(spec: JsonObject) -> exchange.Request:
     )
 
 
-def _route(spec: JsonObject, tools: Tools) -> http.Route:
+def _route(spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools) -> http.Route:
     setting = spec["tls"]
     timeout, health = spec["timeout"], spec["health"]
     total_s = min(parse_duration(health["timeout"]), parse_duration(timeout["total"]))
     return http.Route(
         tls_mode=tls.TlsMode.VERIFY_FULL if setting["verify"] else tls.TlsMode.REQUIRE,
         ca=tools.read_public(setting["ca"]) if "ca" in setting else "",
+        identity=_identity(setting, secrets, tools),
+        server_name=setting.get("serverName", ""),
+        tls_minimum=setting["minimumVersion"],
         connect_s=parse_duration(timeout["connect"]),
         deadline=asyncio.get_running_loop().time() + total_s,
     )
+
+
+def _identity(
+    setting: JsonObject, secrets: Mapping[str, Secret], tools: Tools
+) -> tls_identity.Identity | None:
+    """Returns the client certificate of `setting`, in force now, or None where it names none."""
+    if "clientCertificate" not in setting:
+        return None
+    from reconciler.clients import tls_identity
+
+    beneath = "/tls/clientCertificate"
+    own = tls_identity.identity(
+        tools.read_public(setting["clientCertificate"]["certificate"]),
+        secrets[f"{beneath}/key"],
+        secrets.get(f"{beneath}/keyPassphrase"),
+    )
+    own.check(tools.clock())
+    return own
 
 
 def _close(

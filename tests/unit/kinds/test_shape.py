@@ -35,7 +35,7 @@ def test_every_default_of_an_api_is_filled_in() -> None:
             "auth": {"method": "none"},
             "headers": {},
             "timeout": {"connect": "5s", "total": "30s"},
-            "tls": {"verify": True},
+            "tls": {"verify": True, "minimumVersion": "1.2"},
             "health": {
                 "interval": "5m",
                 "timeout": "10s",
