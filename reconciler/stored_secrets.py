@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from reconciler import kinds, plan, stores
@@ -21,6 +21,7 @@ from reconciler.sealing import Context, Sealer
 from reconciler.secret_sources.store import Stored, StoreSource
 from reconciler.settings import Settings
 from reconciler.stores import SealedRecord, Store, vault
+from reconciler.values import dataclass
 
 #: A record that others change meanwhile is read again this often.
 _ATTEMPTS = 3

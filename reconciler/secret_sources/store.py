@@ -7,12 +7,12 @@ that has expired is not given out; one that soon will is a warning wherever it w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from reconciler.errors import SecretError
 from reconciler.redact import Secret
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 from reconciler.errors import ConfigError
 from reconciler.model import Event, Observation, Recorded, Ref, Revision, Run
-from reconciler.values import dataclass
 from reconciler.stores.vault import SealedRecord as SealedRecord
 from reconciler.stores.vault import Vault
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,14 @@ only sealed text: keys, and what a record means, are the business of whoever rea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
 from reconciler.model import Event
 from reconciler.redact import Secret
 from reconciler.sealing import Context, Sealer
+from reconciler.values import dataclass
 
 #: Where secrets that people store are kept, and where tokens.
 SECRET, TOKEN = "secret", "token"
