@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler import status
@@ -40,7 +40,6 @@ from reconciler.model import (
 )
 from reconciler.status import Signal
 from reconciler.stores import RowOp, RowWrite, Store, Write
-from reconciler.values import dataclass
 
 #: What an event is called when an action is done.
 DONE = {
