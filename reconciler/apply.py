@@ -36,7 +36,6 @@ from reconciler.model import (
     SecretChange,
     Source,
     Status,
-    canonical,
 )
 from reconciler.status import Signal
 from reconciler.stores import RowOp, RowWrite, Store, Write
@@ -92,7 +91,9 @@ class SecretFacts:
 
     def updated(self, ref: Ref, recorded: tuple[Fingerprint, ...]) -> tuple[Fingerprint, ...]:
         """Returns the fingerprints to store: what was read, and the recorded ones for the rest."""
-        read = self.fingerprints.get(ref.key, ())
+        read = self.fingerprints.get(ref.key) if self.fingerprints else None
+        if not read:
+            return recorded
         known = {fingerprint.pointer for fingerprint in read}
         kept = (old for old in recorded if old.pointer not in known)
         return tuple(sorted((*read, *kept), key=lambda fingerprint: fingerprint.pointer))
@@ -192,9 +193,9 @@ def _carry_out(change: Change, facts: RunFacts, secrets: SecretFacts) -> _Effect
     match change.action, change.resource, change.recorded:
         case Action.CREATE, Resource() as resource, held:
             effect = _create(change, resource, facts, secrets)
-            return replace(
-                effect, released=RowWrite.update(held, replace(held, hold=None)) if held else None
-            )
+            if held is None:
+                return effect
+            return replace(effect, released=RowWrite.update(held, replace(held, hold=None)))
         case Action.DELETE, _, Recorded() as row:
             return _delete(change, row, facts)
         case _, None, Recorded() as row:
@@ -211,7 +212,7 @@ def _create(change: Change, resource: Resource, facts: RunFacts, secrets: Secret
     row = Recorded(
         uid=facts.make_uid(),
         ref=resource.ref,
-        text=canonical(resource.manifest),
+        text=resource.text,
         digest=resource.digest,
         access_digest=resource.access_digest,
         generation=1,
@@ -239,7 +240,7 @@ def _change(
     after = replace(
         before,
         ref=resource.ref,
-        text=canonical(resource.manifest),
+        text=resource.text,
         digest=resource.digest,
         access_digest=resource.access_digest,
         generation=before.generation + is_new_spec,

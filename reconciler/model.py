@@ -31,9 +31,12 @@ def parse_pointer(text: str) -> tuple[str, ...]:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
+
 def canonical(data: Json) -> str:
     """Returns `data` as the one JSON text that digests are taken of: sorted keys, no spaces."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return _encode(data)
 
 
 # --- places and findings ---------------------------------------------------------------------
@@ -150,7 +153,9 @@ class Resource:
     ref: Ref
     #: {"metadata": ..., "spec": ...} with every default filled in
     manifest: JsonObject
-    #: SHA-256 of `canonical(manifest)`
+    #: `canonical(manifest)`
+    text: str
+    #: SHA-256 of `text`
     digest: str
     #: SHA-256 of what decides where and as whom we connect
     access_digest: str

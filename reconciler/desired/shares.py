@@ -105,17 +105,18 @@ def _pack(accepted: Accepted) -> _Packed:
     ref, location = resource.ref, resource.location
     return (
         *(ref.kind, ref.namespace, ref.name),
-        *(resource.manifest, resource.digest, resource.access_digest),
+        *(resource.manifest, resource.text, resource.digest, resource.access_digest),
         *(location.line, location.column, name_at.line, name_at.column),
     )
 
 
 def _unpack(packed: _Packed, path: str) -> Accepted:
-    kind, namespace, name, manifest, digest, access_digest, *places = packed
+    kind, namespace, name, manifest, text, digest, access_digest, *places = packed
     line, column, name_line, name_column = places
     resource = Resource(
         ref=Ref(kind=kind, namespace=namespace, name=name),
         manifest=manifest,
+        text=text,
         digest=digest,
         access_digest=access_digest,
         location=Location(path=path, line=line, column=column),
