@@ -245,6 +245,7 @@ def _change(
         access_digest=resource.access_digest,
         generation=before.generation + is_new_spec,
         revision=before.revision + 1,
+        version=before.version + 1,
         source=_source(resource),
         stack=facts.stack,
         deletion_policy=DeletionPolicy(resource.spec["deletionPolicy"]),
@@ -253,7 +254,8 @@ def _change(
         fingerprints=secrets.updated(resource.ref, before.fingerprints),
         updated_at=facts.now,
     )
-    return _effect(change, RowWrite.update(before, after), before.status, facts)
+    row = RowWrite(op=RowOp.UPDATE, row=after, expected=before.version)
+    return _effect(change, row, before.status, facts)
 
 
 def _prune(change: Change, before: Recorded, facts: RunFacts) -> _Effect:

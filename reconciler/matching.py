@@ -83,7 +83,8 @@ def pair(
 
 def _intended_rename(resource: Resource, rows: Rows, stack: str) -> Recorded | None:
     """Returns the live row that `previousNames` point at, unless that rename was applied before."""
-    if '"previousNames"' not in resource.text:  # nearly every manifest; it need not be parsed
+    # Nearly every manifest lists none, and need not be parsed to tell.
+    if '"previousNames":["' not in resource.text:
         return None
     previous_names = resource.metadata.get("previousNames", ())
     own = rows.live.get(resource.ref.key) or rows.held.get(resource.ref.key)

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    insert,
     or_,
     select,
     update,
@@ -208,7 +207,9 @@ def _write_rows(connection: Connection, writes: Sequence[RowWrite]) -> None:
     """Compares and sets; names are freed before others take them, so that swaps work."""
     if not writes:
         return
-    current = _current(connection, [write.row.uid for write in writes])
+    # A uid that is taken, or a name, is what the insert itself fails at.
+    known = [write.row.uid for write in writes if write.op is not RowOp.INSERT]
+    current = _current(connection, known)
     _require_unmoved(writes, current)
     by_op = {op: [write.row for write in writes if write.op is op] for op in RowOp}
     if deleted := by_op[RowOp.DELETE]:
@@ -245,9 +246,7 @@ def _kept_revisions(write: Write) -> tuple[Revision, ...]:
 
 
 def _update(connection: Connection, changed: Sequence[Recorded]) -> None:
-    statement = update(tables.connections).where(_row.uid == bindparam("row_uid"))
-    values = [{"row_uid": row.uid} | rows.recorded_columns(row) for row in changed]
-    bulk.execute(connection, statement, values)
+    bulk.update(connection, tables.connections, [rows.recorded_columns(row) for row in changed])
 
 
 def _insert(
@@ -256,4 +255,4 @@ def _insert(
     columns_of: Callable[[Value], rows.Columns],
     values: Sequence[Value],
 ) -> None:
-    bulk.execute(connection, insert(table), [columns_of(value) for value in values])
+    bulk.insert(connection, table, [columns_of(value) for value in values])
