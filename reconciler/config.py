@@ -11,15 +11,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler import config_keys, master_keys, project_file, redact
 from reconciler.errors import ConfigError
 from reconciler.settings import HealthSettings, SecretPolicy, Settings
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.model import Json
@@ -29,9 +28,11 @@ if TYPE_CHECKING:
 #: left in place, the same manifest would connect elsewhere on another machine, or log its TLS keys.
 #: They stay in the snapshot, so a manifest can still name them as secrets.
 STEERING = (
-    *("PG*", "MYSQL_*", "MARIADB_*", "LIBMYSQL_*", "*_PROXY", "*_proxy", "NETRC"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *("NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 )
+STEERING_PREFIXES = ("PG", "MYSQL_", "MARIADB_", "LIBMYSQL_")
+STEERING_SUFFIXES = ("_PROXY", "_proxy")
 #: Where CI services say who started the run, in the order in which they are asked.
 ACTOR_VARIABLES = (
     *("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "GITEA_ACTOR", "FORGEJO_ACTOR", "BUILD_REQUESTEDFOR"),
@@ -64,10 +65,11 @@ def now() -> datetime:
 
 
 def take_environment() -> Mapping[str, str]:
-    """Returns a copy of the process environment and takes what is in `STEERING` out of it."""
+    """Returns a copy of the process environment and takes the `STEERING` variables out of it."""
     environment = dict(os.environ)  # noqa: TID251 - the one place that reads it
     for name in environment:
-        if any(fnmatchcase(name, pattern) for pattern in STEERING):
+        has_affix = name.startswith(STEERING_PREFIXES) or name.endswith(STEERING_SUFFIXES)
+        if has_affix or name in STEERING:
             del os.environ[name]  # noqa: TID251
     return MappingProxyType(environment)
 
@@ -114,6 +116,8 @@ def near_miss(noun: str, name: str, known: Sequence[str], *, otherwise: str = ""
 
 def passwords(text: str) -> tuple[str, ...]:
     """Returns the passwords inside a URL, as written and decoded, so that they can be redacted."""
+    if "@" not in text and "=" not in text:
+        return ()
     from urllib.parse import unquote, unquote_plus
 
     # A password with an unquoted @ or / in it is cut differently by each reader: take both cuts.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reconciler import master_keys, redact
 from reconciler.settings import LOGIN_BUDGET
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.model import Json

@@ -15,7 +15,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import assert_never
@@ -37,6 +36,7 @@ from reconciler.model import (
 from reconciler.redact import Redactor, Secret
 from reconciler.settings import HealthSettings, Settings
 from reconciler.stores import LoginRequest, Verdict
+from reconciler.values import dataclass
 
 #: Results that are handed over together; one transaction each.
 BATCH = 100

@@ -8,7 +8,7 @@ reason and time, which plan and status show until it ends. Each function turns a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler import fields, plan, status, validate
@@ -30,6 +30,7 @@ from reconciler.model import (
 )
 from reconciler.status import Signal
 from reconciler.stores import RowWrite, Write
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ planning that has to see all manifests and rows at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from reconciler.errors import InvalidManifests
 from reconciler.model import Diagnostic, Location, Recorded, Ref, Resource, Severity
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
+
+from reconciler.values import dataclass
 
 #: Raw YAML or JSON data: the one place where `Any` is allowed in a signature.
 Json: TypeAlias = Any

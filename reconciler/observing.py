@@ -9,7 +9,7 @@ with a secret that has been replaced since is dropped, too: the new one was not 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler import fingerprint, status
@@ -18,6 +18,7 @@ from reconciler.health import Checked
 from reconciler.model import Event, Observation, Reason, Recorded, Transition
 from reconciler.status import Advance, Signal, Thresholds, Verdict
 from reconciler.stores import HealthWrite, RowOp, RowWrite, Store, Write
+from reconciler.values import dataclass
 
 #: Two processes that probe the same rows meet again at most so often.
 ATTEMPTS = 5

@@ -10,11 +10,11 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler import redact
 from reconciler.errors import ConfigError
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.model import Json

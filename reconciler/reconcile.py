@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler import (
@@ -43,6 +43,7 @@ from reconciler.redact import Redactor, Secret
 from reconciler.settings import Settings
 from reconciler.stores import LoginRequest, Store
 from reconciler.stores import Verdict as LoginVerdict
+from reconciler.values import dataclass
 
 #: A plan whose rows moved under it is made again this often.
 ATTEMPTS = 3

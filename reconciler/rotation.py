@@ -8,7 +8,7 @@ one that cannot be read is passed over there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler import apply, fingerprint, kinds, plan, secret_sources
 from reconciler.errors import SecretError
@@ -24,6 +24,7 @@ from reconciler.model import (
 )
 from reconciler.redact import Secret
 from reconciler.stores import Meta
+from reconciler.values import dataclass
 
 _ENDS = (Action.ARCHIVE, Action.DELETE)
 

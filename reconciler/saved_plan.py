@@ -8,13 +8,14 @@ edited file can make apply stop but never make it do something else. Pure.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TypeGuard
 
 from reconciler._version import __version__
 from reconciler.errors import InvalidPlanFile, StalePlan
 from reconciler.model import Json, Plan, PlanOptions, canonical
 from reconciler.redact import escape
+from reconciler.values import dataclass
 
 FORMAT_VERSION = 1
 #: So many connections are named when they have moved.

@@ -8,13 +8,13 @@ command that selects uses it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from reconciler import kinds
 from reconciler.errors import ConfigError
 from reconciler.model import Recorded, Ref
+from reconciler.values import dataclass
 
 _GLOB = frozenset("*?[")
 #: kind, namespace, name

@@ -8,10 +8,12 @@ widens it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase, translate
 from posixpath import normpath
 from typing import TYPE_CHECKING
+
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.model import JsonObject

@@ -8,7 +8,7 @@ The table is total, so a new state or signal without a row is a failing test and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import assert_never
@@ -23,6 +23,7 @@ from reconciler.model import (
     SuspendedBy,
     Transition,
 )
+from reconciler.values import dataclass
 
 
 class State(Enum):

@@ -10,7 +10,6 @@ them with their positions would fill the memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import TypeGuard, assert_never
@@ -33,6 +32,7 @@ from reconciler.model import (
     canonical,
     pointer,
 )
+from reconciler.values import dataclass
 
 #: Findings of a kind's checks that are about a name, so that the caret stands under the key.
 _AT_KEY = frozenset({"E304"})

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from reconciler.errors import SecretError
 from reconciler.redact import Secret
+from reconciler.values import dataclass
 
 #: What no header value may hold: controls other than tab (RFC 9110, section 5.5).
 _NOT_IN_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from reconciler import config, report
-from reconciler.cli import bundle, completing, frame, stopwatch
+from reconciler.cli import completing, frame, stopwatch
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, InvalidManifests
 from reconciler.model import Severity
@@ -31,6 +31,7 @@ FOLDER = "manifests"
         "reconciler validate manifests/orders.yaml -o concise",
         "git show HEAD:manifests/orders.yaml | reconciler validate -",
     ),
+    has_logs=False,
 )
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option(
@@ -82,6 +83,7 @@ def validate(
 @frame.command(
     "schema",
     examples=("reconciler schema SqlConnection", "reconciler schema --draft 7 > manifest.json"),
+    has_logs=False,
 )
 @click.argument("kind", required=False, shell_complete=completing.kinds)
 @click.option(
@@ -95,6 +97,7 @@ def validate(
 def schema(session: Session, kind: str | None, draft: str) -> None:
     """Print the JSON Schema of KIND, or without KIND one for manifests of every kind."""
     from reconciler import kinds
+    from reconciler.cli import bundle
 
     if kind is None:
         data = bundle.bundle({name: kinds.schema(name) for name in kinds.KINDS})
@@ -107,7 +110,9 @@ def schema(session: Session, kind: str | None, draft: str) -> None:
     session.output.data(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
-@frame.command("explain", examples=("reconciler explain E104", "reconciler explain"))
+@frame.command(
+    "explain", examples=("reconciler explain E104", "reconciler explain"), has_logs=False
+)
 @click.argument("code", required=False, shell_complete=completing.codes)
 @click.pass_obj
 def explain(session: Session, code: str | None) -> None:

@@ -7,7 +7,6 @@ state with the standard library, read-only, and any trouble there means no propo
 from __future__ import annotations
 
 import os
-import sqlite3
 from pathlib import Path
 
 import click
@@ -57,6 +56,8 @@ def connections(
 
 
 def _names(path: str) -> list[str]:
+    import sqlite3  # every command that completes names would wait for it
+
     try:
         database = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
         try:

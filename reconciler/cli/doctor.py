@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from importlib import import_module, metadata
 
@@ -26,6 +26,7 @@ from reconciler.errors import ConfigError, ReconcilerError, StoreMissing
 from reconciler.model import Resource
 from reconciler.report import layout
 from reconciler.report.style import Style, Tone
+from reconciler.values import dataclass
 
 _GIT_TIMEOUT_S = 10
 

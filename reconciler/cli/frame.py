@@ -7,7 +7,6 @@ options in `EVERYWHERE` may stand before or after the command's name and end up 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from reconciler.cli.session import Session
+from reconciler.values import dataclass
 
 PROGRAM = "reconciler"
 #: Set by a shell's completion script to ask for proposals.
@@ -91,15 +91,18 @@ class Group(click.Group):
 class Command(click.Command):
     """A command that takes the options of `EVERYWHERE` and shows examples in its help."""
 
-    def __init__(self, *, examples: Sequence[str] = (), **settings: Any) -> None:
+    def __init__(
+        self, *, examples: Sequence[str] = (), has_logs: bool = True, **settings: Any
+    ) -> None:
         super().__init__(**settings)
         self.examples = examples
+        self.has_logs = has_logs
         self.params.extend(EVERYWHERE)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; logging is set up first, since all options are known by now."""
         session = ctx.find_object(Session)
-        if session is not None:
+        if session is not None and self.has_logs:
             from reconciler.cli import logs
 
             logs.configure(session.output.stderr, verbosity=session.output.verbosity)
@@ -128,9 +131,15 @@ class Command(click.Command):
                     formatter.write_dl(chosen)
 
 
-def command(name: str, *, examples: Sequence[str] = ()) -> Callable[[_Function], Command]:
-    """Makes a function a command; its docstring's text is the help."""
-    return click.command(name, cls=Command, examples=tuple(examples))
+def command(
+    name: str, *, examples: Sequence[str] = (), has_logs: bool = True
+) -> Callable[[_Function], Command]:
+    """Makes a function a command; its docstring's text is the help.
+
+    What runs without anything that logs says so: importing `logging` takes as long as reading
+    forty manifests.
+    """
+    return click.command(name, cls=Command, examples=tuple(examples), has_logs=has_logs)
 
 
 def _setting(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:

@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from reconciler.model import Action, Plan, PlanOptions
 from reconciler.redact import escape
 from reconciler.report import formats, views, words
 from reconciler.stores import Opening, Store
+from reconciler.values import dataclass
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import perf_counter, process_time
 from typing import Any, TypeVar
 
 import click
 
 from reconciler.cli.session import Session
+from reconciler.values import dataclass
 
 _KEY = "reconciler.stopwatch"
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -7,12 +7,12 @@ when a method of the schema has no row here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from textwrap import indent
 
 from reconciler.kinds import engines
 from reconciler.settings import DENIED_ENVIRONMENT
+from reconciler.values import dataclass
 
 API, SQL = "ApiConnection", "SqlConnection"
 #: Kind -> method -> the lines under `auth`; `$NAME` becomes the connection's name in capitals.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
-from dataclasses import dataclass
 
 from reconciler.auth import exchange
 from reconciler.clients import destination, http_connection, http_request, http_response, tcp, tls
@@ -18,6 +17,7 @@ from reconciler.clients.meaning import Meaning
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.values import dataclass
 
 #: Bodies are read up to here unless the caller says otherwise.
 BODY_BYTES = 64 * 1024

@@ -7,13 +7,13 @@ a second opinion about routing is refused here, before there is a connection.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from reconciler._version import __version__
 from reconciler.auth import exchange
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.values import dataclass
 
 _PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2

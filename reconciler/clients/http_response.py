@@ -7,12 +7,11 @@ broken framing. Parsing is llhttp's, through httptools.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import httptools
 
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.values import dataclass
 
 #: A response head (status line and headers, interim responses included) may not be longer.
 LONGEST_HEAD_BYTES = 64 * 1024

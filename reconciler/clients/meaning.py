@@ -6,10 +6,9 @@ The stage is not part of a meaning, since one cause can end different stages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from reconciler.errors import ConnectionFailed
 from reconciler.kinds import engines
 from reconciler.model import JsonObject, Reason, StageName
 from reconciler.redact import Secret
+from reconciler.values import dataclass
 
 
 class DbapiConnection(Protocol):

@@ -5,8 +5,9 @@ Apart from the tables, so that they can share it. Pure, the floor of `codes`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from textwrap import indent
+
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

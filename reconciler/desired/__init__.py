@@ -6,7 +6,6 @@ Apart from `reconcile` because `validate` needs nothing of what comes after and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from reconciler import validate
@@ -16,6 +15,7 @@ from reconciler.errors import InvalidManifests
 from reconciler.manifests import find, read
 from reconciler.model import Accepted, Diagnostic, Document, Resource, Severity
 from reconciler.settings import Settings
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

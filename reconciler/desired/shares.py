@@ -14,7 +14,6 @@ from __future__ import annotations
 import marshal
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from reconciler import validate
@@ -22,6 +21,7 @@ from reconciler.manifests import beneath, read
 from reconciler.manifests.find import File
 from reconciler.model import Accepted, Json, Location, Ref, Resource
 from reconciler.settings import SecretPolicy
+from reconciler.values import dataclass
 
 #: With fewer files a second process costs more than it brings.
 FEWEST_FILES = 1000

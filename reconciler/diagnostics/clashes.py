@@ -8,7 +8,6 @@ field would hide that it is a copy. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from reconciler.diagnostics import excerpts, wording
 from reconciler.model import (
@@ -22,6 +21,7 @@ from reconciler.model import (
     Severity,
     pointer,
 )
+from reconciler.values import dataclass
 
 DEFAULT_NAMESPACE = "default"
 NAME: Path = ("metadata", "name")
@@ -50,12 +50,12 @@ def ref(document: Document) -> Ref | None:
     return Ref(kind=kind, namespace=namespace, name=name)
 
 
-@dataclass(slots=True)
 class Names:
     """The names of one run, gathered document by document."""
 
-    _declared: dict[str, Location] = field(default_factory=dict)
-    _claims: list[_Claim] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._declared: dict[str, Location] = {}
+        self._claims: list[_Claim] = []
 
     def add(self, document: Document, named: Ref, is_plain: excerpts.IsPlain) -> Diagnostic | None:
         """Takes note of a document; returns E201 where an earlier one has the same name."""

@@ -8,11 +8,11 @@ Everything else is `***`, whatever its length. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from reconciler.diagnostics import wording
 from reconciler.model import Document, Excerpt, Json, Location, MarkNode, Path
 from reconciler.redact import MASK
+from reconciler.values import dataclass
 
 #: Longer lines show only what leads to the finding.
 LONGEST_LINE = 100
@@ -77,19 +77,21 @@ def _start(document: Document, where: Place) -> tuple[int, int]:
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class _Line:
     """One line being written; remembers where the caret goes."""
 
-    document: Document
-    where: Place
-    is_plain: IsPlain
-    #: leave out what does not lead to the finding
-    brief: bool = False
-    _text: list[str] = field(default_factory=list)
-    _length: int = 0
-    #: offset and length
-    _caret: tuple[int, int] = (0, 1)
+    def __init__(
+        self, *, document: Document, where: Place, is_plain: IsPlain, brief: bool = False
+    ) -> None:
+        """Takes what to write; `brief` leaves out what does not lead to the finding."""
+        self.document = document
+        self.where = where
+        self.is_plain = is_plain
+        self.brief = brief
+        self._text: list[str] = []
+        self._length = 0
+        #: offset and length
+        self._caret = (0, 1)
 
     def write(self, start: int, column: int) -> Excerpt:
         path = self.where.path[:start]

@@ -7,13 +7,13 @@ are first causes and gives them a place. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from reconciler import kinds
 from reconciler.diagnostics import names, references, trails, wording
 from reconciler.kinds.schema_tree import Role
 from reconciler.kinds.shape import Choice
 from reconciler.model import Document, Json, Path
+from reconciler.values import dataclass
 
 #: Fields that only the program writes; they come from exports and other tools' habits.
 READ_ONLY = frozenset(

@@ -7,11 +7,11 @@ The library tells the place of the rule but leaves references out of it, and an 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.kinds.schema_tree import Role
 from reconciler.model import Json, JsonObject
+from reconciler.values import dataclass
 
 #: Keywords whose value is a mapping of names to schemas, or a list of schemas.
 _CONTAINERS = frozenset({"properties", "patternProperties", "allOf", "prefixItems"})

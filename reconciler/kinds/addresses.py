@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
 from reconciler.redact import escape
+from reconciler.values import dataclass
 
-#: Names of query parameters that carry credentials.
-_SECRET_PARAMETER: Final = re.compile(
+# What few manifests have is looked for with a text, which is compiled when one does.
+
+#: Names of query parameters that carry credentials; case makes no difference.
+_SECRET_PARAMETER: Final = (
     r"(?:x-)?(?:access|api|auth|private|refresh|secret|subscription|id|client)?[-_]?"
-    r"(?:key|token|secret|auth|passw(?:or)?d|pass|pwd|credentials?)|authorization|jwt|sig(?:nature)?",
-    re.IGNORECASE,
+    r"(?:key|token|secret|auth|passw(?:or)?d|pass|pwd|credentials?)|authorization|jwt|sig(?:nature)?"
 )
 
 _URL: Final = re.compile(
@@ -32,11 +33,11 @@ _ORDINARY_URL: Final = re.compile(
     r"https?://[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?){0,5}"
     r"(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9._~/-]*)?"
 )
-_BRACKETED: Final = re.compile(r"(\[[^\]]*\])(?::(.*))?")
+_BRACKETED: Final = r"(\[[^\]]*\])(?::(.*))?"
 _LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-_UNSAFE: Final = re.compile(r'[\x00-\x20\x7f\\"<>^`{|}]')
+_UNSAFE: Final = r'[\x00-\x20\x7f\\"<>^`{|}]'
 #: Full stops of other scripts, which the domain name rules map to "." (RFC 3490, section 3.1).
-_FOREIGN_DOTS: Final = re.compile("[\u3002\uff0e\uff61]")
+_FOREIGN_DOTS: Final = "[\u3002\uff0e\uff61]"
 _LONGEST_HOST: Final = 253
 _LAST_PORT: Final = 65535
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -117,9 +118,9 @@ def is_loopback(host: str) -> bool:
 
 def secret_parameter(query: str) -> str:
     """Returns the name of the first parameter of `query` that carries a credential, or `""`."""
-    for parameter in re.split("[&;]", query):
+    for parameter in re.split("[&;]", query) if query else ():
         name = parameter.partition("=")[0]
-        if _SECRET_PARAMETER.fullmatch(name):
+        if re.fullmatch(_SECRET_PARAMETER, name, re.IGNORECASE):
             return name
     return ""
 
@@ -142,7 +143,7 @@ def _url_problems(text: str) -> Iterator[Problem]:
             message="the URL has user info before its host",
             hint="use `auth: {method: basic, username: ..., password: {env: NAME}}`",
         )
-    unsafe = _UNSAFE.search(text)
+    unsafe = re.search(_UNSAFE, text)
     if unsafe:
         yield Problem(
             code="E115",
@@ -187,7 +188,7 @@ def _authority_problems(authority: str) -> Iterator[Problem]:
 
 def _host_and_port(authority: str) -> tuple[str, str | None]:
     """Returns the host, an IPv6 address in its brackets, and the port as written, if any."""
-    bracketed = _BRACKETED.fullmatch(authority) if authority.startswith("[") else None
+    bracketed = re.fullmatch(_BRACKETED, authority) if authority.startswith("[") else None
     if bracketed:
         return bracketed[1], bracketed[2]
     host, colon, port = authority.rpartition(":")
@@ -199,7 +200,7 @@ def _is_port(text: str) -> bool:
 
 
 def _foreign(host: str) -> Problem:
-    if _FOREIGN_DOTS.search(host):
+    if re.search(_FOREIGN_DOTS, host):
         return _host("the host has a full stop of another script", "write it with `.`")
     try:
         ascii_form = host.encode("idna").decode("ascii")

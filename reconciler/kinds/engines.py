@@ -7,8 +7,9 @@ a driver that is there already is one more row and nothing else: the discriminat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

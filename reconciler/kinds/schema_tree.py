@@ -9,11 +9,12 @@ tree, so that reading a schema and using it can each be read on one page.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Final
 
 from reconciler.model import Json, JsonObject
+from reconciler.values import dataclass
 
 
 class Role(Enum):

@@ -9,12 +9,12 @@ finding walks the tree. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from reconciler.kinds import durations, schema_tree
 from reconciler.kinds.schema_tree import ABSENT, Node, Role
 from reconciler.model import Json, JsonObject, Path, pointer
+from reconciler.values import dataclass
 
 _Normalise: TypeAlias = Callable[[Json], Json]
 _Found: TypeAlias = list[tuple[str, JsonObject]]

@@ -9,6 +9,7 @@ itself: a call more for each is a measurable part of the whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -28,8 +29,6 @@ from reconciler.manifests.frame import FAILED, MERGE, Frame, merge
 from reconciler.manifests.scalars import NUMERIC_STARTS, WORDS, resolve
 from reconciler.model import Diagnostic, Json, Location, MarkNode, pointer
 from reconciler.redact import MASK
-
-_FORBIDDEN = findings.FORBIDDEN
 
 
 class GiveUp(Exception):
@@ -230,7 +229,7 @@ class Builder:
         return value
 
     def _check_characters(self, text: str, line: int, column: int) -> None:
-        found = _FORBIDDEN.search(text)
+        found = re.search(findings.FORBIDDEN, text)
         if found is not None:
             self._report(findings.forbidden(found[0], "the text holds"), line, column)
 

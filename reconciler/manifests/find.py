@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from operator import attrgetter
 from pathlib import Path
@@ -20,6 +19,7 @@ from reconciler.manifests import beneath, findings
 from reconciler.manifests.findings import Note
 from reconciler.manifests.walk import is_bad_name, walk
 from reconciler.model import Diagnostic, Location
+from reconciler.values import dataclass
 
 STANDARD_INPUT = "-"
 _MAGIC = re.compile(r"[*?\[]")

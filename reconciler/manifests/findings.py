@@ -8,12 +8,11 @@ more likely a secret that lacks its quotes.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from errno import EACCES, EPERM, errorcode
 
 from reconciler.model import Diagnostic, Excerpt, Json, Location, Severity
 from reconciler.redact import MASK, escape
+from reconciler.values import dataclass
 
 LARGEST_FILE_BYTES = 1024 * 1024
 LARGEST_FILES = 10_000
@@ -27,8 +26,9 @@ _WIDEST = 80
 
 #: Characters that no file, key or value may hold, however they are written: controls but tab and
 #: line feed, surrogates, byte order marks, non-characters, and Unicode's Bidi_Control (UAX #9),
-#: which make a text show something else than it holds.
-FORBIDDEN = re.compile(
+#: which make a text show something else than it holds. A text and not compiled, since most runs
+#: meet nothing that has to be looked at so closely.
+FORBIDDEN = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff"
     "\ud800-\udfff]"
 )

@@ -27,9 +27,7 @@ from reconciler.model import Diagnostic, Document, Json, Location, MarkNode, Sev
 _PLAIN_BYTES = b"\t\n" + bytes(range(0x20, 0x7F))
 #: `findings.FORBIDDEN` for a whole file: a carriage return may end a line there, and the Unicode
 #: line separators, at which YAML 1.1 breaks lines and YAML 1.2 does not, may only be escaped.
-_FORBIDDEN = re.compile(
-    findings.FORBIDDEN.pattern.replace("\x0b-\x1f", "\x0b\x0c\x0e-\x1f\u2028\u2029")
-)
+_FORBIDDEN = findings.FORBIDDEN.replace("\x0b-\x1f", "\x0b\x0c\x0e-\x1f\u2028\u2029")
 #: Lines that are named for one reason about the whole file; with more it is hardly a manifest.
 _MOST_LINES = 20
 #: Each syntax error costs a parser; a file with more broken documents is not read further.
@@ -106,7 +104,7 @@ def _conflicts(data: bytes, path: str) -> list[Diagnostic]:
 def _forbidden_characters(text: str, path: str) -> list[Diagnostic]:
     """Returns a diagnostic for the first forbidden character of each line, up to the limit."""
     lines = _LINE_BREAK.split(text.removeprefix(_BYTE_ORDER_MARK))
-    matches = ((number, _FORBIDDEN.search(line)) for number, line in enumerate(lines, start=1))
+    matches = ((number, re.search(_FORBIDDEN, line)) for number, line in enumerate(lines, start=1))
     found = ((number, match) for number, match in matches if match)
     return [
         findings.diagnostic(
@@ -119,7 +117,7 @@ def _forbidden_characters(text: str, path: str) -> list[Diagnostic]:
 
 def _without_forbidden(text: str) -> bytes:
     """Returns the file such that the parser can go on and find what else is wrong."""
-    return _FORBIDDEN.sub("\ufffd", text.replace(_BYTE_ORDER_MARK, "")).encode()
+    return re.sub(_FORBIDDEN, "\ufffd", text.replace(_BYTE_ORDER_MARK, "")).encode()
 
 
 def _end_of(text: str, path: str) -> Location:

@@ -28,7 +28,7 @@ _IGNORED = re.compile(
         )
     )
 )  # fmt: skip
-_FORBIDDEN_IN_NAME = re.compile("[\t\n]|" + findings.FORBIDDEN.pattern)
+_FORBIDDEN_IN_NAME = "[\t\n]|" + findings.FORBIDDEN
 
 #: Name as found, resolved name, and why it cannot be used or None; both relative to the top.
 Entry: TypeAlias = tuple[str, str, Note | None]
@@ -36,7 +36,7 @@ Entry: TypeAlias = tuple[str, str, Note | None]
 
 def is_bad_name(name: str) -> bool:
     """Whether a name or path holds what no terminal or report should be given."""
-    return not name.isprintable() and _FORBIDDEN_IN_NAME.search(name) is not None
+    return not name.isprintable() and re.search(_FORBIDDEN_IN_NAME, name) is not None
 
 
 def walk(top: str, descends: Callable[[str], bool]) -> Iterator[Entry]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import NoReturn
@@ -17,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from reconciler.clients import http_request, http_response
 from reconciler.model import Json, Reason, StageName, parse_pointer
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

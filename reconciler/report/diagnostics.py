@@ -8,7 +8,6 @@ must obey none of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import PurePosixPath
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from reconciler import redact
 from reconciler.model import Diagnostic, Excerpt, Location, Severity
 from reconciler.report import layout
 from reconciler.report.style import Style, Tone
+from reconciler.values import dataclass
 
 #: The path that stands for standard input.
 STDIN = "-"

@@ -8,12 +8,12 @@ row stays one line for `grep`. Text outside of tables is wrapped at its spaces a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from unicodedata import combining, east_asian_width
 
 from reconciler import redact
 from reconciler.model import Json, canonical
 from reconciler.report.style import Style, Tone
+from reconciler.values import dataclass
 
 _GAP = "  "
 #: The last column gets at least this much; columns that may go make room for it. So does wrapped

@@ -8,7 +8,6 @@ connection whose last check failed below its threshold is not simply good.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
@@ -27,6 +26,7 @@ from reconciler.model import (
 from reconciler.report import layout, times, words
 from reconciler.report.layout import Cell
 from reconciler.report.style import Style, Tone
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

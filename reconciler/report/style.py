@@ -7,8 +7,9 @@ text function for a pipe and for a terminal, and needs no library.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from reconciler.values import dataclass
 
 
 class Tone(StrEnum):

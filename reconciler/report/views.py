@@ -7,7 +7,6 @@ modules render one view.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -26,6 +25,7 @@ from reconciler.model import (
     SecretChange,
     Status,
 )
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from reconciler import kinds, plan
 from reconciler.model import (
@@ -30,6 +29,7 @@ from reconciler.model import (
 from reconciler.report import layout
 from reconciler.report.layout import Cell
 from reconciler.report.style import Style, Tone
+from reconciler.values import dataclass
 
 _COMMIT_CHARACTERS = 7
 _DIGEST_CHARACTERS = 12

@@ -9,7 +9,7 @@ because only a transaction can.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from importlib import import_module
@@ -20,6 +20,7 @@ from reconciler.errors import ConfigError
 from reconciler.model import Event, Observation, Recorded, Ref, Revision, Run
 from reconciler.stores.vault import SealedRecord as SealedRecord
 from reconciler.stores.vault import Vault
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

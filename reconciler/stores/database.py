@@ -7,7 +7,6 @@ Implements the `Store` Protocol on top of `Transactions`, which alone knows the 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -45,6 +44,7 @@ from reconciler.stores import (
 from reconciler.stores.batches import batches
 from reconciler.stores.rows import Value
 from reconciler.stores.transactions import LOCK_TIMEOUT_S, Transactions
+from reconciler.values import dataclass
 
 _row = tables.connections.c
 

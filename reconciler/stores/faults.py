@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
@@ -21,6 +20,7 @@ from reconciler.errors import (
     StoreDamaged,
     StoreUnavailable,
 )
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,4 +157,4 @@ def _version(connection: Connection, place: ColumnElement[bool]) -> int | None:
 
 
 def _log(connection: Connection, events: Sequence[Event]) -> None:
-    bulk.execute(connection, insert(tables.events), [rows.event_columns(e) for e in events])
+    bulk.insert(connection, tables.events, [rows.event_columns(e) for e in events])

@@ -123,6 +123,14 @@ def test_commands_that_read_files_import_no_heavy_library(run: Run, args: list[s
     assert not loaded_by(run, *args) & HEAVY
 
 
+def test_validate_imports_nothing_that_it_does_not_use(run: Run) -> None:
+    run.write("manifests/crm.yaml", VALID)
+    assert not loaded_by(run, "validate") & {
+        *("importlib.resources", "jsonschema", "logging", "sqlite3", "tempfile", "zipfile"),
+        *("reconciler.plan", "reconciler.schema", "reconciler.stores"),
+    }
+
+
 # --- usage ------------------------------------------------------------------------------------
 
 
