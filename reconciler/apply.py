@@ -21,6 +21,7 @@ from reconciler.model import (
     ChangeSet,
     DeletionPolicy,
     Event,
+    FileReading,
     Fingerprint,
     GitFacts,
     Guard,
@@ -71,6 +72,9 @@ class RunFacts:
     git: GitFacts | None
     #: gives a uid that was never given before
     make_uid: Callable[[], str]
+    #: what the files were read as that the store does not know, and those that are gone
+    readings: tuple[FileReading, ...] = ()
+    forgotten: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +175,9 @@ def prepare(plan: Plan, facts: RunFacts, secrets: SecretFacts) -> tuple[Write, C
         events=tuple(effect.event for effect in effects),
         run=run if effects else None,
         forgive=tuple(effect.row.row.uid for effect in effects if effect.is_resumed),
+        readings=facts.readings,
+        forgotten=facts.forgotten,
+        stack=facts.stack,
     )
     results = tuple(effect.result for effect in planned)
     return write, ChangeSet(run_id=facts.run_id if effects else "", results=results)

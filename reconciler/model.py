@@ -188,6 +188,24 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFile:
+    """A file about which nothing is to be said, and what it holds."""
+
+    path: str
+    #: SHA-256 of its bytes
+    digest: str
+    accepted: tuple[Accepted, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileReading:
+    """What is kept of a file that was read; `fact` is for `recall` to write and to read."""
+
+    path: str
+    fact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where, how and as whom a connection connects; the parts that a credential is bound to."""
 

@@ -20,12 +20,27 @@ def insert(connection: Connection, table: Table, values: Sequence[Columns]) -> N
 
     Numbers that the database gives come first in a table and are left out of every row.
     """
+    if values:
+        statement = _insertion(connection, table, len(values[0]))
+        connection.exec_driver_sql(statement, [*values])
+
+
+def replace(connection: Connection, table: Table, values: Sequence[Columns]) -> None:
+    """Inserts rows, or sets the columns of those whose primary key is there already.
+
+    Both databases know `ON CONFLICT` (https://sqlite.org/lang_upsert.html).
+    """
     if not values:
         return
-    names = _names(connection, table)[-len(values[0]) :]
-    marks = ", ".join([_mark(connection)] * len(names))
-    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
-    connection.exec_driver_sql(statement, [*values])
+    keys = [column.name for column in table.primary_key]
+    changes = ", ".join(
+        f"{column.name} = excluded.{column.name}"
+        for column in table.columns
+        if column.name not in keys
+    )
+    statement = _insertion(connection, table, len(values[0]))
+    conflict = f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+    connection.exec_driver_sql(statement + conflict, [*values])
 
 
 def update(connection: Connection, table: Table, values: Sequence[Columns]) -> None:
@@ -38,6 +53,12 @@ def update(connection: Connection, table: Table, values: Sequence[Columns]) -> N
     key_last = [(*row[1:], row[0]) for row in values]
     statement = f"UPDATE {table.name} SET {changes} WHERE {key} = {mark}"  # noqa: S608
     connection.exec_driver_sql(statement, key_last)
+
+
+def _insertion(connection: Connection, table: Table, width: int) -> str:
+    names = _names(connection, table)[-width:]
+    marks = ", ".join([_mark(connection)] * width)
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
 
 
 def _names(connection: Connection, table: Table) -> list[str]:

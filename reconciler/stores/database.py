@@ -6,7 +6,7 @@ Implements the `Store` Protocol on top of `Transactions`, which alone knows the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -69,6 +69,14 @@ class DatabaseStore(sealed.SealedStore):
         last_first = sorted(found, key=lambda row: row.status.since_at, reverse=True)
         return tuple(sorted(last_first, key=_ref_order))
 
+    def readings(self, stack: str) -> Mapping[str, str]:
+        kept = tables.readings.c
+        statement = select(kept.path, kept.fact).where(kept.stack == stack)
+        with self._transactions.reading() as connection:
+            found = connection.execute(statement).all()
+        # SQLite keeps whatever it is given; what is no text is no entry.
+        return {path: fact for path, fact in found if type(path) is type(fact) is str}
+
     def find(self, uids: Sequence[str]) -> tuple[Recorded, ...]:
         with self._transactions.reading() as connection:
             found = {
@@ -87,6 +95,7 @@ class DatabaseStore(sealed.SealedStore):
             _insert(connection, tables.events, rows.event_columns, write.events)
             if write.run is not None:
                 _insert(connection, tables.runs, rows.run_columns, (write.run,))
+            _write_readings(connection, write)
             if write.forgive:
                 logins.forgive(connection, write.forgive, now=_moment_of(write))
 
@@ -244,6 +253,15 @@ def _kept_revisions(write: Write) -> tuple[Revision, ...]:
     """Returns the revisions to store: a deleted row takes its revisions with it."""
     deleted = {row.row.uid for row in write.rows if row.op is RowOp.DELETE}
     return tuple(revision for revision in write.revisions if revision.uid not in deleted)
+
+
+def _write_readings(connection: Connection, write: Write) -> None:
+    kept = tables.readings.c
+    for batch in batches(write.forgotten):
+        gone = delete(tables.readings).where(kept.stack == write.stack, kept.path.in_(batch))
+        connection.execute(gone)
+    values = [(write.stack, reading.path, reading.fact) for reading in write.readings]
+    bulk.replace(connection, tables.readings, values)
 
 
 def _update(connection: Connection, changed: Sequence[Recorded]) -> None:

@@ -136,7 +136,7 @@ def use(row: rows.Row) -> datetime:
     return parse_moment(used_at)
 
 
-def _columns(record: SealedRecord) -> rows.Columns:
+def _columns(record: SealedRecord) -> dict[str, object]:
     return {
         "space": record.space,
         "name": record.name,

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 #: Every version that the tables have had, oldest first; the last is the one below.
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "reconciler_version"
 
@@ -208,6 +208,16 @@ uses = Table(
     METADATA,
     Column("uid", Text, ForeignKey("connections.uid", ondelete="CASCADE"), primary_key=True),
     _required("used_at"),
+)
+
+#: What files were read as (`recall.py`), so that they need not be parsed again; worth nothing where
+#: it does not fit. Several stacks may have files of one path.
+readings = Table(
+    "readings",
+    METADATA,
+    Column("stack", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    _required("fact"),
 )
 
 meta = Table(
