@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
 
 from reconciler import fingerprint, kinds
@@ -38,16 +38,20 @@ class Key:
     """What an entry is hashed with, beside what it is about."""
 
     fingerprint_key: bytes = field(repr=False)
-    #: digest of all that decides what a file is read as, beside its bytes
+    #: digest of all that decides what a file is read as, beside its bytes and the root
     rules: str
+    #: the project root, which decides which files a manifest may name
+    root: str
 
     @classmethod
     def of(cls, fingerprint_key: bytes, policy: SecretPolicy) -> Key:
         """Returns the key of a store, for this program under `policy`."""
         schemas = [canonical(kinds.schema(kind)) for kind in kinds.KINDS]
-        rules = canonical([__version__, repr(policy), schemas])
+        rules = canonical([__version__, repr(replace(policy, root="")), schemas])
         return cls(
-            fingerprint_key=fingerprint_key, rules=hashlib.sha256(rules.encode()).hexdigest()
+            fingerprint_key=fingerprint_key,
+            rules=hashlib.sha256(rules.encode()).hexdigest(),
+            root=policy.root,
         )
 
     def tag(self, path: str, digest: str, kept: str) -> str:
@@ -61,6 +65,8 @@ def entries(files: Iterable[ReadFile], key: Key) -> tuple[FileReading, ...]:
 
 
 def _entry(file: ReadFile, key: Key) -> FileReading:
+    # A checkout in another folder is another root, which most manifests have nothing to do with.
+    names_files = any('"file":' in each.resource.text for each in file.accepted)
     documents = [
         (
             *(each.resource.ref.key, each.resource.digest),
@@ -69,7 +75,7 @@ def _entry(file: ReadFile, key: Key) -> FileReading:
         )
         for each in file.accepted
     ]
-    kept = canonical(documents)
+    kept = canonical([key.root if names_files else "", documents])
     return FileReading(path=file.path, fact=f"{key.tag(file.path, file.digest, kept)} {kept}")
 
 
@@ -89,8 +95,11 @@ class Recall:
         # Compared in constant time; `tag` is whatever somebody left in the store.
         if not kept or not hmac.compare_digest(tag.encode(), self._expected(path, digest, kept)):
             return None
+        root, documents = json.loads(kept)
+        if root not in ("", self._key.root):
+            return None
         found: list[Accepted] = []
-        for key, of_manifest, *places in json.loads(kept):
+        for key, of_manifest, *places in documents:
             row = self._rows.get(key)
             if row is None or row.digest != of_manifest:
                 return None

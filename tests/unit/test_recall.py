@@ -8,7 +8,17 @@ from dataclasses import replace
 import pytest
 
 from reconciler import recall
-from reconciler.model import Accepted, Hold, HoldKind, Location, Phase, ReadFile, Recorded, Resource
+from reconciler.model import (
+    Accepted,
+    Hold,
+    HoldKind,
+    Json,
+    Location,
+    Phase,
+    ReadFile,
+    Recorded,
+    Resource,
+)
 from reconciler.settings import SecretPolicy
 from tests import factories
 from tests.desired import have, want
@@ -67,6 +77,17 @@ def rolled_back(row: Recorded) -> Recorded:
     return replace(row, text=past.text, digest=past.digest, hold=hold)
 
 
+def in_another_root(**spec: Json) -> list[Accepted] | None:
+    resource = want("orders", **spec)
+    read = replace(READ, accepted=(accepted(resource, 1),))
+    readings = {reading.path: reading.fact for reading in recall.entries([read], KEY)}
+    return recalled((have(resource),), readings, replace(KEY, root="/elsewhere"))
+
+
+def test_root_matters_only_where_a_manifest_names_files() -> None:
+    assert in_another_root() == [accepted(want("orders"), 1)]
+
+
 @pytest.mark.parametrize(
     "unknown",
     [
@@ -95,6 +116,7 @@ def rolled_back(row: Recorded) -> Recorded:
             id="other policy",
         ),
         pytest.param(lambda: recalled(key=replace(KEY, rules="newer")), id="other program"),
+        pytest.param(lambda: in_another_root(tls={"ca": {"file": "ca.pem"}}), id="other root"),
     ],
 )
 def test_file_is_unknown(unknown: Callable[[], list[Accepted] | None]) -> None:
