@@ -115,7 +115,8 @@ def _raw(after: Path) -> Callable[[Path], None]:
         columns = [row[1] for row in database.execute("PRAGMA table_info(connections)")]
     place = columns.index("digest")
     wanted = {row[0]: row[place] for row in kept["connections"]}
-    update = f"UPDATE connections SET {', '.join(f'{name} = ?' for name in columns)} WHERE uid = ?"
+    changes = ", ".join(f"{name} = ?" for name in columns[1:])
+    update = f"UPDATE connections SET {changes} WHERE uid = ?"
 
     def write(file: Path) -> None:
         with closing(sqlite3.connect(file, isolation_level=None)) as database:
@@ -124,7 +125,7 @@ def _raw(after: Path) -> Callable[[Path], None]:
             moved = {row[0] for row in rows if row[place] != wanted[row[0]]}
             assert len(moved) == len(rows)
             database.execute("BEGIN IMMEDIATE")
-            changed = [(*row, row[0]) for row in kept["connections"]]
+            changed = [(*row[1:], row[0]) for row in kept["connections"]]
             database.executemany(update, changed)
             for table in ("revisions", "events"):
                 marks = ", ".join("?" * len(kept[table][0]))

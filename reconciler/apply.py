@@ -21,6 +21,7 @@ from reconciler.model import (
     ChangeSet,
     DeletionPolicy,
     Event,
+    FileReading,
     Fingerprint,
     GitFacts,
     Guard,
@@ -36,7 +37,6 @@ from reconciler.model import (
     SecretChange,
     Source,
     Status,
-    canonical,
 )
 from reconciler.status import Signal
 from reconciler.stores import RowOp, RowWrite, Store, Write
@@ -72,6 +72,9 @@ class RunFacts:
     git: GitFacts | None
     #: gives a uid that was never given before
     make_uid: Callable[[], str]
+    #: what the files were read as that the store does not know, and those that are gone
+    readings: tuple[FileReading, ...] = ()
+    forgotten: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,9 @@ class SecretFacts:
 
     def updated(self, ref: Ref, recorded: tuple[Fingerprint, ...]) -> tuple[Fingerprint, ...]:
         """Returns the fingerprints to store: what was read, and the recorded ones for the rest."""
-        read = self.fingerprints.get(ref.key, ())
+        read = self.fingerprints.get(ref.key) if self.fingerprints else None
+        if not read:
+            return recorded
         known = {fingerprint.pointer for fingerprint in read}
         kept = (old for old in recorded if old.pointer not in known)
         return tuple(sorted((*read, *kept), key=lambda fingerprint: fingerprint.pointer))
@@ -170,6 +175,9 @@ def prepare(plan: Plan, facts: RunFacts, secrets: SecretFacts) -> tuple[Write, C
         events=tuple(effect.event for effect in effects),
         run=run if effects else None,
         forgive=tuple(effect.row.row.uid for effect in effects if effect.is_resumed),
+        readings=facts.readings,
+        forgotten=facts.forgotten,
+        stack=facts.stack,
     )
     results = tuple(effect.result for effect in planned)
     return write, ChangeSet(run_id=facts.run_id if effects else "", results=results)
@@ -192,9 +200,9 @@ def _carry_out(change: Change, facts: RunFacts, secrets: SecretFacts) -> _Effect
     match change.action, change.resource, change.recorded:
         case Action.CREATE, Resource() as resource, held:
             effect = _create(change, resource, facts, secrets)
-            return replace(
-                effect, released=RowWrite.update(held, replace(held, hold=None)) if held else None
-            )
+            if held is None:
+                return effect
+            return replace(effect, released=RowWrite.update(held, replace(held, hold=None)))
         case Action.DELETE, _, Recorded() as row:
             return _delete(change, row, facts)
         case _, None, Recorded() as row:
@@ -211,7 +219,7 @@ def _create(change: Change, resource: Resource, facts: RunFacts, secrets: Secret
     row = Recorded(
         uid=facts.make_uid(),
         ref=resource.ref,
-        text=canonical(resource.manifest),
+        text=resource.text,
         digest=resource.digest,
         access_digest=resource.access_digest,
         generation=1,
@@ -239,11 +247,12 @@ def _change(
     after = replace(
         before,
         ref=resource.ref,
-        text=canonical(resource.manifest),
+        text=resource.text,
         digest=resource.digest,
         access_digest=resource.access_digest,
         generation=before.generation + is_new_spec,
         revision=before.revision + 1,
+        version=before.version + 1,
         source=_source(resource),
         stack=facts.stack,
         deletion_policy=DeletionPolicy(resource.spec["deletionPolicy"]),
@@ -252,7 +261,8 @@ def _change(
         fingerprints=secrets.updated(resource.ref, before.fingerprints),
         updated_at=facts.now,
     )
-    return _effect(change, RowWrite.update(before, after), before.status, facts)
+    row = RowWrite(op=RowOp.UPDATE, row=after, expected=before.version)
+    return _effect(change, row, before.status, facts)
 
 
 def _prune(change: Change, before: Recorded, facts: RunFacts) -> _Effect:

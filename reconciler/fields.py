@@ -5,7 +5,7 @@ Pure, and apart from `plan` because `history` and `diff --revision` compare revi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from reconciler.model import FieldChange, FieldOp, Json, JsonObject, Path, pointer
 
@@ -15,33 +15,34 @@ def changes(old: JsonObject, new: JsonObject) -> tuple[FieldChange, ...]:
 
     Lists are compared whole: an item has no name by which to say that it moved.
     """
-    return tuple(sorted(_differences(old, new, ()), key=lambda change: change.pointer))
+    found: list[FieldChange] = []
+    _compare(old, new, (), found)
+    return tuple(sorted(found, key=lambda change: change.pointer))
 
 
-def _differences(old: JsonObject, new: JsonObject, at: Path) -> Iterator[FieldChange]:
+def _compare(old: JsonObject, new: JsonObject, at: Path, found: list[FieldChange]) -> None:
+    # Nearly every field is the same, so that is what costs the least.
     for key, value in old.items():
         if key not in new:
-            yield from _added(FieldOp.REMOVE, value, pointer((*at, key)))
+            _add(FieldOp.REMOVE, value, pointer((*at, key)), found)
             continue
         other = new[key]
-        # Nearly every field is the same, so that is what costs the least.
-        if value is other:
-            continue
-        if isinstance(value, dict) and isinstance(other, dict):
-            yield from _differences(value, other, (*at, key))
+        if type(value) is dict and type(other) is dict:
+            _compare(value, other, (*at, key), found)
         elif value != other or type(value) is not type(other):
             inside = pointer((*at, key))
-            yield FieldChange(op=FieldOp.REPLACE, pointer=inside, old=value, new=other)
-    for key in new.keys() - old.keys():
-        yield from _added(FieldOp.ADD, new[key], pointer((*at, key)))
+            found.append(FieldChange(op=FieldOp.REPLACE, pointer=inside, old=value, new=other))
+    if new.keys() != old.keys():
+        for key in new.keys() - old.keys():
+            _add(FieldOp.ADD, new[key], pointer((*at, key)), found)
 
 
-def _added(op: FieldOp, value: Json, at: str) -> Iterator[FieldChange]:
-    """Yields every leaf of a subtree that came or went."""
+def _add(op: FieldOp, value: Json, at: str, found: list[FieldChange]) -> None:
+    """Adds every leaf of a subtree that came or went."""
     if isinstance(value, Mapping) and value:
         for key in sorted(value):
-            yield from _added(op, value[key], at + pointer((key,)))
+            _add(op, value[key], at + pointer((key,)), found)
     elif op is FieldOp.ADD:
-        yield FieldChange(op=op, pointer=at, old=None, new=value)
+        found.append(FieldChange(op=op, pointer=at, old=None, new=value))
     else:
-        yield FieldChange(op=op, pointer=at, old=value, new=None)
+        found.append(FieldChange(op=op, pointer=at, old=value, new=None))

@@ -26,6 +26,7 @@ from reconciler.model import (
     Recorded,
     Resource,
     Revision,
+    canonical,
 )
 from reconciler.status import Signal
 from reconciler.stores import RowWrite, Write
@@ -137,10 +138,12 @@ def rollback(row: Recorded, revision: Revision, order: Order) -> Change:
     if wanted["spec"]["state"] == "archived":
         raise Held(f"revision {revision.number} of `{row.ref}` says `state: archived`")
     location = Location(path=row.source.path, line=row.source.line, column=1)
+    text = canonical(wanted)
     resource = Resource(
         ref=row.ref,
         manifest=wanted,
-        digest=validate.digest(wanted),
+        text=text,
+        digest=validate.digest(text),
         access_digest=validate.access_digest(row.ref.kind, wanted["spec"]),
         location=location,
     )

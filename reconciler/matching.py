@@ -57,6 +57,8 @@ def pair(
         for key, resource in by_key.items()
         if (row := _intended_rename(resource, rows, stack)) is not None
     }
+    if not intents:
+        return [(resource, rows.live.get(key)) for key, resource in by_key.items()]
     # a row whose own manifest stays where it is cannot be taken over
     claims = {
         key: row
@@ -81,9 +83,10 @@ def pair(
 
 def _intended_rename(resource: Resource, rows: Rows, stack: str) -> Recorded | None:
     """Returns the live row that `previousNames` point at, unless that rename was applied before."""
-    previous_names = resource.metadata.get("previousNames", ())
-    if not previous_names:
+    # Nearly every manifest lists none, and need not be parsed to tell.
+    if '"previousNames":["' not in resource.text:
         return None
+    previous_names = resource.metadata.get("previousNames", ())
     own = rows.live.get(resource.ref.key) or rows.held.get(resource.ref.key)
     applied = own.manifest["metadata"].get("previousNames", ()) if own else ()
     for previous in previous_names:

@@ -36,6 +36,9 @@ def parse_pointer(text: str) -> tuple[str, ...]:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
+
 def canonical(data: Json) -> str:
     """Returns `data` as the one JSON text that digests are taken of: sorted keys, no spaces."""
     return _encode(data)
@@ -159,7 +162,9 @@ class Resource:
     ref: Ref
     #: {"metadata": ..., "spec": ...} with every default filled in
     manifest: JsonObject
-    #: SHA-256 of `canonical(manifest)`
+    #: `canonical(manifest)`
+    text: str
+    #: SHA-256 of `text`
     digest: str
     #: SHA-256 of what decides where and as whom we connect
     access_digest: str
@@ -188,6 +193,24 @@ class Accepted:
     resource: Resource
     #: where its name stands
     name_at: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFile:
+    """A file about which nothing is to be said, and what it holds."""
+
+    path: str
+    #: SHA-256 of its bytes
+    digest: str
+    accepted: tuple[Accepted, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileReading:
+    """What is kept of a file that was read; `fact` is for `recall` to write and to read."""
+
+    path: str
+    fact: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

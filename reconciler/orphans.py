@@ -48,6 +48,8 @@ def find(
         and is_under_any(row.source.path, options.roots)
         and selection.matches_row(selector, row)
     ]
+    if not found:
+        return []
     names = {(resource.ref.namespace, resource.ref.name) for resource, _ in matches}
     allowed = max(PRUNE_ALWAYS_ALLOWED, len(owned) // PRUNE_FRACTION)
     limit = allowed if options.prune_limit is None else options.prune_limit

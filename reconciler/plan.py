@@ -69,17 +69,26 @@ def make_plan(
     wanted = [
         (resource, row)
         for resource, row in matches
-        if selector.matches(resource.ref, resource.labels)
+        if selector.is_all
+        or selector.matches(resource.ref, resource.labels)
         or (row is not None and selector.names(row.ref) and not selector.labels)
     ]
-    changes = [_change(resource, row, rows, options) for resource, row in wanted]
+    # Of most manifests there is nothing to say, and a change that says it would cost the most.
+    changes = [
+        _change(resource, row, rows, options)
+        for resource, row in wanted
+        if row is None or not _is_at_rest(resource, row, options)
+    ]
+    unchanged = len(wanted) - len(changes)
     claimed = {row.uid for _, row in matches if row is not None}
     changes += orphans.find(rows, claimed, matches, options, selector)
-    return of_changes(changes, options, lineage=lineage)
+    return of_changes(changes, options, lineage=lineage, unchanged=unchanged)
 
 
-def of_changes(changes: Sequence[Change], options: PlanOptions, *, lineage: str) -> Plan:
-    """Returns the plan that consists of `changes`, in any order."""
+def of_changes(
+    changes: Sequence[Change], options: PlanOptions, *, lineage: str, unchanged: int = 0
+) -> Plan:
+    """Returns the plan that consists of `changes`, in any order, beside `unchanged` manifests."""
     effective = sorted((change for change in changes if _is_effective(change)), key=_order)
     noops = [change for change in changes if change.action is Action.NOOP]
     notices = sorted((change for change in noops if change.reason), key=_order)
@@ -89,7 +98,7 @@ def of_changes(changes: Sequence[Change], options: PlanOptions, *, lineage: str)
         changes=tuple(effective),
         notices=tuple(notices),
         warnings=tuple(sorted(_downgrades(effective), key=lambda warning: warning.location)),
-        unchanged=len(noops) - sum(1 for change in notices if change.resource is None),
+        unchanged=unchanged + len(noops) - sum(1 for change in notices if change.resource is None),
         digest="",
     )
     return replace(plan, digest=_digest(plan))
@@ -138,27 +147,27 @@ def _change(
         return _adoption(change, resource, row, options)
     if row.hold and _is_in_force(row.hold, resource):
         return replace(change, reason=f"{_held(row.hold)}; the manifest is unchanged since")
-    if _is_as_recorded(resource, row):
-        return replace(change, reason=_held(row.hold) if row.hold else "")
+    if row.hold and _is_as_recorded(resource, row):
+        return replace(change, reason=_held(row.hold))
     return _difference(change, resource, row)
 
 
 def _creation(resource: Resource, rows: matching.Rows) -> Change:
+    held = rows.held.get(resource.ref.key) if rows.held else None
     change = Change(
         action=Action.CREATE,
         ref=resource.ref,
         reason=NOT_RECORDED,
         location=resource.location,
         resource=resource,
+        recorded=held,
     )
     if resource.spec["state"] == "archived":
         reason = "`state: archived`, and there is no live connection to archive"
-        return replace(change, action=Action.NOOP, reason=reason)
-    held = rows.held.get(resource.ref.key)
+        return replace(change, action=Action.NOOP, reason=reason, recorded=None)
     if held and held.hold and _is_in_force(held.hold, resource):
         reason = f"{_held(held.hold)}; change the manifest or delete it"
-        return replace(change, action=Action.NOOP, reason=reason, hold=held.hold)
-    change = replace(change, recorded=held)
+        return replace(change, action=Action.NOOP, reason=reason, recorded=None, hold=held.hold)
     other = rows.of_other_kind(resource.ref)
     if other is not None:
         reason = f"the kind differs from `{other.ref}`, which stays until it is pruned"
@@ -235,6 +244,11 @@ def _outlives_hold(resource: Resource, row: Recorded) -> bool:
     if row.hold is None or row.hold.kind is not HoldKind.ROLLBACK:
         return False
     return not _is_in_force(row.hold, resource)
+
+
+def _is_at_rest(resource: Resource, row: Recorded, options: PlanOptions) -> bool:
+    """Whether there is neither anything to do about a manifest nor anything to say."""
+    return row.hold is None and row.stack == options.stack and _is_as_recorded(resource, row)
 
 
 def _is_as_recorded(resource: Resource, row: Recorded) -> bool:

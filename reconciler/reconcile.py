@@ -20,7 +20,9 @@ from reconciler import (
     holds,
     kinds,
     observing,
+    orphans,
     plan,
+    recall,
     rotation,
     secret_sources,
     selection,
@@ -78,15 +80,46 @@ class Applied:
         return tuple(row for row in rows if row.uid in touched or row.status.phase is Phase.PENDING)
 
 
-def make_plan(reading: desired.Reading, store: Store | None, options: PlanOptions) -> Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """A store as it was before the manifests were read, to recall their files from."""
+
+    recorded: tuple[Recorded, ...]
+    #: by path, what the store keeps of the files of this stack
+    readings: Mapping[str, str]
+    recall: recall.Recall
+
+
+def remember(store: Store, settings: Settings) -> Memory:
+    """Returns what `store` knows of the files of the stack."""
+    recorded = store.recorded()
+    readings = store.readings(settings.stack)
+    known = recall.Recall(recorded, readings, _reading_key(store, settings))
+    return Memory(recorded=recorded, readings=readings, recall=known)
+
+
+def _reading_key(store: Store, settings: Settings) -> recall.Key:
+    return recall.Key.of(store.meta.fingerprint_key, settings.secrets)
+
+
+def make_plan(
+    reading: desired.Reading,
+    store: Store | None,
+    options: PlanOptions,
+    recorded: Sequence[Recorded] | None = None,
+) -> Plan:
     """Returns the plan for a reading; without a store everything is to be created.
+
+    `recorded` are the rows of the store where they were read already; when they have moved since,
+    an apply notices.
 
     Raises:
         InvalidManifests: the reading has errors, so that nothing can be said of what is missing.
         ConfigError: the options contradict each other, or a name selects nothing.
     """
     desired.require_valid(reading)
-    recorded = store.recorded() if store else ()
+    if recorded is None:
+        recorded = store.recorded() if store else ()
     return plan.make_plan(reading.resources, recorded, options, lineage=_lineage(store, recorded))
 
 
@@ -116,6 +149,7 @@ def apply_manifests(
     options: PlanOptions,
     *,
     first: Plan | None = None,
+    memory: Memory | None = None,
     expected: str | None = None,
     with_secrets: bool,
     git_facts: GitFacts | None,
@@ -123,6 +157,8 @@ def apply_manifests(
     """Plans and applies in one transaction; rows that move meanwhile are planned again.
 
     `first` is the plan of the first attempt where it was made already, from the same arguments.
+    What files were read as is stored for the next time, if anything is; `memory` is what was known
+    of them before.
     With `expected`, the digest of a plan that was shown or saved, nothing else is applied.
 
     Raises:
@@ -145,6 +181,12 @@ def apply_manifests(
             else rotation.SecretReading()
         )
         facts = _run_facts(workspace, git_facts, "apply")
+        if planned.changes or secrets.facts.changes:
+            facts = replace(
+                facts,
+                readings=recall.entries(reading.read, _reading_key(store, workspace.settings)),
+                forgotten=_forgotten(reading, memory),
+            )
         try:
             changes = apply.apply(
                 planned,
@@ -164,6 +206,13 @@ def apply_manifests(
             unresolved=secrets.unresolved,
         )
     raise AssertionError("the last attempt returns or raises")
+
+
+def _forgotten(reading: desired.Reading, memory: Memory | None) -> tuple[str, ...]:
+    """Returns the paths that something is known of, under the given roots, where no file is now."""
+    known = set(memory.readings if memory else ()) - reading.recalled
+    known -= {file.path for file in reading.read}
+    return tuple(sorted(path for path in known if orphans.is_under_any(path, reading.roots)))
 
 
 def plan_rollback(store: Store, change: Change, options: PlanOptions) -> Plan:

@@ -221,12 +221,14 @@ def advance(
     phase, suspended_by = step.to.value
     # a change that leaves the state as it is says nothing about why the state is as it is
     explains = moved or signal in _RESULTS or step.count is not Count.KEEP
+    if not explains:
+        return Advance(status=status, transition=None, verdict=Verdict.TAKEN)
     after = replace(
         _counted(status, step.count, message),
         phase=phase,
         suspended_by=suspended_by,
-        reason=reason if explains else status.reason,
-        message=message if explains else status.message,
+        reason=reason,
+        message=message,
         since_at=now if moved else status.since_at,
     )
     transition = (

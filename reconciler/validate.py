@@ -203,18 +203,20 @@ def _beside_schema(
 def _resource(document: Document, ref: Ref) -> Resource:
     normal = kinds.shape(ref.kind).normalise(document.data)
     manifest = {"metadata": normal["metadata"], "spec": normal["spec"]}
+    text = canonical(manifest)
     return Resource(
         ref=ref,
         manifest=manifest,
-        digest=digest(manifest),
+        text=text,
+        digest=digest(text),
         access_digest=access_digest(ref.kind, manifest["spec"]),
         location=document.locate(()),
     )
 
 
-def digest(manifest: JsonObject) -> str:
-    """Returns the SHA-256 of a normal manifest, hexadecimal: equal digests want the same."""
-    return sha256(canonical(manifest).encode()).hexdigest()
+def digest(text: str) -> str:
+    """Returns the SHA-256 of a normal manifest as text: equal digests want the same."""
+    return sha256(text.encode()).hexdigest()
 
 
 def access_digest(kind: str, spec: JsonObject) -> str:

@@ -42,10 +42,12 @@ def want(
         "spec": {**sample, **spec},
     }
     manifest = kinds.shape(kind).normalise(written)
+    text = canonical(manifest)
     return Resource(
         ref=Ref(kind=kind, namespace=namespace, name=name),
         manifest=manifest,
-        digest=validate.digest(manifest),
+        text=text,
+        digest=validate.digest(text),
         access_digest=validate.access_digest(kind, manifest["spec"]),
         location=Location(path=path, line=1, column=1),
     )

@@ -132,6 +132,7 @@ def make_hold(**changes: Unpack[HoldChanges]) -> Hold:
 class ResourceChanges(TypedDict, total=False):
     ref: Ref
     manifest: JsonObject
+    text: str
     digest: str
     access_digest: str
     location: Location
@@ -141,10 +142,12 @@ def make_resource(**changes: Unpack[ResourceChanges]) -> Resource:
     """Returns a resource; a changed manifest brings its own digest, a changed ref its own name."""
     ref = changes.get("ref", make_ref())
     manifest = changes.get("manifest", make_manifest(ref.name, ref.namespace))
+    text = canonical(manifest)
     resource = Resource(
         ref=ref,
         manifest=manifest,
-        digest=digest_of(canonical(manifest)),
+        text=text,
+        digest=digest_of(text),
         access_digest=digest_of("access"),
         location=Location(path="manifests/orders.yaml", line=1, column=1),
     )

@@ -140,12 +140,14 @@ def plan(
                 "`--revision` takes no other option of a plan but `-o json`", "leave the others out"
             )
         return _compare(session, request, revision, format_, is_detailed=detailed_exitcode)
-    reading = workbench.read_manifests(session, request.paths)
+    memory = workbench.remember(session)
+    reading = workbench.read_manifests(session, request.paths, memory)
     options = request.options(session, reading)
     secrets = None
     with workbench.open_if_there(session) as store:
         with stopwatch.stage("plan"):
-            planned = reconcile.make_plan(reading, store, options)
+            recorded = memory.recorded if memory else None
+            planned = reconcile.make_plan(reading, store, options, recorded)
         if with_secrets and store is not None:
             workspace = workbench.make_workspace(session)
             secrets = reconcile.read_secrets(workspace, planned, reading.resources, store)
@@ -208,13 +210,15 @@ def apply(
     request = Asked(**asked)
     saved = _load(plan_file, request) if plan_file else None
     paths = _saved_paths(session, saved) if saved else request.paths
-    reading = workbench.read_manifests(session, paths)
+    memory = workbench.remember(session)
+    reading = workbench.read_manifests(session, paths, memory, keeps=True)
     options = saved.options if saved else request.options(session, reading)
     git = workbench.git_facts(session, reading)
     workspace = workbench.make_workspace(session)
     with workbench.open_store(session, Opening.WRITE) as store:
         with stopwatch.stage("plan"):
-            planned = reconcile.make_plan(reading, store, options)
+            recorded = memory.recorded if memory else None
+            planned = reconcile.make_plan(reading, store, options, recorded)
         if saved:
             saved.require(planned)
         shown = views.PlanView(plan=planned, git=git, secrets_compared=True, now=session.now())
@@ -226,6 +230,7 @@ def apply(
                 store,
                 options,
                 first=planned,
+                memory=memory,
                 expected=planned.digest if is_agreed else None,
                 with_secrets=depth != "none",
                 git_facts=git,

@@ -25,7 +25,7 @@ from reconciler import (
 )
 from reconciler.cli import checking, stopwatch
 from reconciler.cli.session import Session
-from reconciler.errors import ConfigError, StoreMissing
+from reconciler.errors import ConfigError, ReconcilerError, StoreMissing
 from reconciler.manifests import git
 from reconciler.model import (
     Diagnostic,
@@ -109,8 +109,28 @@ def _opened(session: Session, opening: Opening) -> Store:
         return stores.open_store(settings.state_url, opening, keys=settings.keys, now=session.now())
 
 
-def read_manifests(session: Session, paths: Sequence[str]) -> desired.Reading:
+def remember(session: Session) -> reconcile.Memory | None:
+    """Returns what the state store knows of the manifests; None where it cannot be read.
+
+    What is wrong with the store is said when it is opened for work: first the manifests count.
+    """
+    try:
+        with closing(_opened(session, Opening.READ)) as store:
+            return reconcile.remember(store, session.settings)
+    except ReconcilerError:
+        return None
+
+
+def read_manifests(
+    session: Session,
+    paths: Sequence[str],
+    memory: reconcile.Memory | None = None,
+    *,
+    keeps: bool = False,
+) -> desired.Reading:
     """Reads and validates `paths`; warnings are said, errors are raised.
+
+    Files that `memory` knows are not parsed; with `keeps`, the others can be remembered.
 
     Raises:
         InvalidManifests: there are errors, or no manifest was found.
@@ -121,6 +141,8 @@ def read_manifests(session: Session, paths: Sequence[str]) -> desired.Reading:
             settings=session.settings,
             cwd=session.cwd,
             stdin=session.stdin,
+            recall=memory.recall if memory else None,
+            keeps=keeps,
         )
     desired.require_valid(reading)
     warn(session, reading.diagnostics)

@@ -5,16 +5,17 @@ Apart from `reconcile` because `validate` needs nothing of what comes after and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from reconciler import validate
 from reconciler.desired import shares
 from reconciler.diagnostics import clashes
 from reconciler.errors import InvalidManifests
-from reconciler.manifests import find, read
-from reconciler.model import Accepted, Diagnostic, Document, Resource, Severity
-from reconciler.settings import Settings
+from reconciler.manifests import beneath, find, read
+from reconciler.model import Accepted, Diagnostic, Document, ReadFile, Resource, Severity
+from reconciler.recall import Recall
+from reconciler.settings import SecretPolicy, Settings
 from reconciler.values import dataclass
 
 
@@ -30,6 +31,10 @@ class Reading:
     documents: int
     #: what was given, relative to the project root; orphans are looked for under these
     roots: tuple[str, ...]
+    #: files that were read and have no fault, where they are to be recalled
+    read: tuple[ReadFile, ...] = ()
+    #: paths of files that were recalled and not read
+    recalled: frozenset[str] = frozenset()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -37,14 +42,25 @@ class Reading:
 
 
 def read_manifests(
-    paths: Sequence[str], *, settings: Settings, cwd: str, stdin: BinaryIO | None = None
+    paths: Sequence[str],
+    *,
+    settings: Settings,
+    cwd: str,
+    stdin: BinaryIO | None = None,
+    recall: Recall | None = None,
+    keeps: bool = False,
 ) -> Reading:
     """Reads and validates everything under `paths`; mistakes are in the result, never raised.
 
-    Thousands of files are shared among the processors.
+    Thousands of files are shared among the processors; those that `recall` knows are not parsed,
+    and of the others the result tells with `keeps` what has to be known to recall them.
     """
     found = find.find(paths, root=settings.root, cwd=cwd)
-    stream = _Stream(shares.hand_out(found.files, settings.secrets))
+    recalled = _recalled(found, recall) if recall else {}
+    unknown = [file for file in found.files if file.path not in recalled]
+    stream = _Stream(
+        shares.hand_out(unknown, settings.secrets), recalled, settings.secrets, keeps=keeps
+    )
     validated = validate.validate(stream.items(found, stdin), settings.secrets)
     return Reading(
         resources=validated.resources,
@@ -52,16 +68,42 @@ def read_manifests(
         files=len(found.files),
         documents=validated.documents,
         roots=found.roots,
+        read=tuple(stream.read),
+        recalled=frozenset(recalled),
     )
 
 
-class _Stream:
-    """The documents of all files, some of them checked by other processes meanwhile."""
+def _recalled(found: find.Found, recall: Recall) -> dict[str, Sequence[Accepted]]:
+    """Returns by path what those files hold whose bytes are known."""
+    known: dict[str, Sequence[Accepted]] = {}
+    with beneath.open_folders() as folders:
+        for file in found.files:
+            content = read.content(file, folders)
+            accepted = None if content is None else recall.accepted(file.path, content)
+            if accepted is not None:
+                known[file.path] = accepted
+    return known
 
-    def __init__(self, handed_out: Sequence[shares.Share]) -> None:
+
+class _Stream:
+    """The documents of all files, some of them checked by other processes, some recalled."""
+
+    def __init__(
+        self,
+        handed_out: Sequence[shares.Share],
+        recalled: Mapping[str, Sequence[Accepted]],
+        policy: SecretPolicy,
+        *,
+        keeps: bool,
+    ) -> None:
         self._shares = {share.files[0].path: share for share in handed_out}
+        self._recalled = recalled
+        self._policy = policy
+        self._keeps = keeps
+        #: without fault, where they are to be kept
+        self.read: list[ReadFile] = []
         #: what the share that is being read has answered
-        self._answers: dict[str, Sequence[Accepted]] = {}
+        self._answers: dict[str, ReadFile] = {}
         #: keys of all names so far: whoever bears one of them must be compared here
         self._names: set[str] = set()
 
@@ -70,7 +112,8 @@ class _Stream:
     ) -> Iterator[Document | Diagnostic | Accepted]:
         """Yields everything, in the order of the files."""
         documents = read.documents(found, stdin, self._known)
-        return self._watched(documents) if self._shares else documents
+        has_answers = self._shares or self._recalled or self._keeps
+        return self._watched(documents) if has_answers else documents
 
     def _watched(
         self, documents: Iterator[Document | Diagnostic | Accepted]
@@ -81,18 +124,29 @@ class _Stream:
                 self._names.add(named.key)
             yield item
 
-    def _known(self, file: find.File) -> Sequence[Accepted] | None:
-        share = self._shares.pop(file.path, None)
-        if share is not None:
-            self._answers = share.collect()
-        accepted = self._answers.pop(file.path, None)
+    def _known(self, file: find.File, folders: beneath.Folders) -> Sequence[Accepted] | None:
+        accepted, answer = self._recalled.get(file.path), None
         if accepted is None:
-            return None
+            answer = self._answer(file, folders)
+            if answer is None:
+                return None
+            accepted = answer.accepted
         keys = {each.resource.ref.key for each in accepted}
         if not self._names.isdisjoint(keys):
             return None
         self._names |= keys
+        if answer is not None and self._keeps:
+            self.read.append(answer)
         return accepted
+
+    def _answer(self, file: find.File, folders: beneath.Folders) -> ReadFile | None:
+        share = self._shares.pop(file.path, None)
+        if share is not None:
+            self._answers = share.collect()
+        answer = self._answers.pop(file.path, None)
+        if answer is None and self._keeps:
+            return shares.check(file, folders, self._policy)
+        return answer
 
 
 def require_valid(reading: Reading) -> None:

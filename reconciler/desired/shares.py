@@ -11,15 +11,16 @@ whose caller was killed dies at its next write. A process that fails has answere
 
 from __future__ import annotations
 
+import hashlib
 import marshal
 import os
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from reconciler import validate
-from reconciler.manifests import beneath, read
+from reconciler.manifests import beneath, loader, read
 from reconciler.manifests.find import File
-from reconciler.model import Accepted, Json, Location, Ref, Resource
+from reconciler.model import Accepted, Json, Location, ReadFile, Ref, Resource
 from reconciler.settings import SecretPolicy
 from reconciler.values import dataclass
 
@@ -30,6 +31,8 @@ _MOST_PROCESSES = 8
 
 #: An `Accepted` without its path, of types that `marshal` knows: half the cost of pickling it.
 _Packed: TypeAlias = tuple[Json, ...]
+#: The digest of a file, and what it holds.
+_Answer: TypeAlias = tuple[str, list[_Packed]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +44,31 @@ class Share:
     #: descriptor of the pipe that the answer comes through; `collect` closes it
     answer: int
 
-    def collect(self) -> dict[str, Sequence[Accepted]]:
+    def collect(self) -> dict[str, ReadFile]:
         """Waits for the process; returns by path the files that it answers for."""
         with open(self.answer, "rb") as pipe:
             data = pipe.read()
         _, status = os.waitpid(self.process, 0)
         if status != 0:
             return {}
-        answers: list[list[_Packed] | None] = marshal.loads(data)  # noqa: S302 - our own child's
+        answers: list[_Answer | None] = marshal.loads(data)  # noqa: S302 - our own child's
         return {
-            file.path: [_unpack(packed, file.path) for packed in answer]
+            file.path: _unpack(answer, file.path)
             for file, answer in zip(self.files, answers, strict=True)
             if answer is not None
         }
+
+
+def check(file: File, folders: beneath.Folders, policy: SecretPolicy) -> ReadFile | None:
+    """Returns what a file holds, or None where there is anything to say about it."""
+    content = read.content(file, folders)
+    if content is None:
+        return None
+    accepted = validate.accept(loader.load(content, file.path), policy)
+    if accepted is None:
+        return None
+    digest = hashlib.sha256(content).hexdigest()
+    return ReadFile(path=file.path, digest=digest, accepted=tuple(accepted))
 
 
 def hand_out(files: Sequence[File], policy: SecretPolicy) -> list[Share]:
@@ -91,13 +106,13 @@ def _start(files: Sequence[File], policy: SecretPolicy) -> Share:
         os._exit(status)
 
 
-def _check(files: Sequence[File], policy: SecretPolicy) -> list[list[_Packed] | None]:
-    answers: list[list[_Packed] | None] = []
+def _check(files: Sequence[File], policy: SecretPolicy) -> list[_Answer | None]:
     with beneath.open_folders() as folders:
-        for file in files:
-            accepted = validate.accept(read.load(file, folders), policy)
-            answers.append(None if accepted is None else [_pack(each) for each in accepted])
-    return answers
+        checked = (check(file, folders, policy) for file in files)
+        return [
+            None if file is None else (file.digest, [_pack(each) for each in file.accepted])
+            for file in checked
+        ]
 
 
 def _pack(accepted: Accepted) -> _Packed:
@@ -105,17 +120,24 @@ def _pack(accepted: Accepted) -> _Packed:
     ref, location = resource.ref, resource.location
     return (
         *(ref.kind, ref.namespace, ref.name),
-        *(resource.manifest, resource.digest, resource.access_digest),
+        *(resource.manifest, resource.text, resource.digest, resource.access_digest),
         *(location.line, location.column, name_at.line, name_at.column),
     )
 
 
-def _unpack(packed: _Packed, path: str) -> Accepted:
-    kind, namespace, name, manifest, digest, access_digest, *places = packed
+def _unpack(answer: _Answer, path: str) -> ReadFile:
+    digest, packed = answer
+    accepted = tuple(_unpack_one(each, path) for each in packed)
+    return ReadFile(path=path, digest=digest, accepted=accepted)
+
+
+def _unpack_one(packed: _Packed, path: str) -> Accepted:
+    kind, namespace, name, manifest, text, digest, access_digest, *places = packed
     line, column, name_line, name_column = places
     resource = Resource(
         ref=Ref(kind=kind, namespace=namespace, name=name),
         manifest=manifest,
+        text=text,
         digest=digest,
         access_digest=access_digest,
         location=Location(path=path, line=line, column=column),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from errno import ELOOP, EMLINK, ENOENT, ENOTDIR, ENXIO
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from reconciler.manifests import beneath, findings, loader
 from reconciler.manifests.find import STANDARD_INPUT, File, Found, find
@@ -23,14 +23,18 @@ __all__ = ["File", "Found", "documents", "find", "load", "read"]
 _MOVED = (ENOENT, ENOTDIR, ELOOP, EMLINK)
 
 
-def _nothing(_: File) -> None:
+#: Says what a file holds, None where that is not known yet.
+Knowing: TypeAlias = Callable[[File, beneath.Folders], Iterable[Accepted] | None]
+
+
+def _nothing(_: File, _folders: beneath.Folders) -> None:
     """Knows nothing of any file."""
 
 
 def documents(
     found: Found,
     stdin: BinaryIO | None,
-    known: Callable[[File], Iterable[Accepted] | None] = _nothing,
+    known: Knowing = _nothing,
 ) -> Iterator[Document | Diagnostic | Accepted]:
     """Yields the documents of everything found, and everything that is wrong, file by file.
 
@@ -62,6 +66,12 @@ def read(file: File) -> bytes | Diagnostic:
         return _read(file, folders)
 
 
+def content(file: File, folders: beneath.Folders) -> bytes | None:
+    """Returns the content of one file, None where it has none; `load` says why."""
+    found = _read(file, folders)
+    return found if isinstance(found, bytes) else None
+
+
 def load(file: File, folders: beneath.Folders) -> Iterator[Document | Diagnostic]:
     """Yields the documents of one file, and everything that is wrong with it."""
     content = _read(file, folders)
@@ -72,13 +82,13 @@ def load(file: File, folders: beneath.Folders) -> Iterator[Document | Diagnostic
 
 
 def _results(
-    found: Found, stdin: BinaryIO | None, known: Callable[[File], Iterable[Accepted] | None]
+    found: Found, stdin: BinaryIO | None, known: Knowing
 ) -> Iterator[Document | Diagnostic | Accepted]:
     if found.has_standard_input:
         yield from _from_standard_input(stdin)
     with beneath.open_folders() as folders:
         for file in found.files:
-            accepted = known(file)
+            accepted = known(file, folders)
             yield from load(file, folders) if accepted is None else accepted
 
 

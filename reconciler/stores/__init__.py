@@ -8,7 +8,7 @@ because only a transaction can.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from reconciler.errors import ConfigError
-from reconciler.model import Event, Observation, Recorded, Ref, Revision, Run
+from reconciler.model import Event, FileReading, Observation, Recorded, Ref, Revision, Run
 from reconciler.stores.vault import SealedRecord as SealedRecord
 from reconciler.stores.vault import Vault
 from reconciler.values import dataclass
@@ -73,6 +73,11 @@ class Write:
     run: Run | None = None
     #: uids whose credentials get a fresh login budget
     forgive: tuple[str, ...] = ()
+    #: what the files of `stack` were read as, for next time; alone no reason to write
+    readings: tuple[FileReading, ...] = ()
+    #: paths of files of `stack` that are gone
+    forgotten: tuple[str, ...] = ()
+    stack: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -143,6 +148,9 @@ class Store(Vault, Protocol):
 
         With `archived`, all archived rows too (last archived first within a ref).
         """
+
+    def readings(self, stack: str) -> Mapping[str, str]:
+        """Returns by path what is kept of the files of a stack (`Write.readings`)."""
 
     def find(self, uids: Sequence[str]) -> tuple[Recorded, ...]:
         """Returns the rows with these uids, in any phase, in the order given, if there."""

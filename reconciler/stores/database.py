@@ -6,7 +6,7 @@ Implements the `Store` Protocol on top of `Transactions`, which alone knows the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    insert,
     or_,
     select,
     update,
@@ -70,6 +69,14 @@ class DatabaseStore(sealed.SealedStore):
         last_first = sorted(found, key=lambda row: row.status.since_at, reverse=True)
         return tuple(sorted(last_first, key=_ref_order))
 
+    def readings(self, stack: str) -> Mapping[str, str]:
+        kept = tables.readings.c
+        statement = select(kept.path, kept.fact).where(kept.stack == stack)
+        with self._transactions.reading() as connection:
+            found = connection.execute(statement).all()
+        # SQLite keeps whatever it is given; what is no text is no entry.
+        return {path: fact for path, fact in found if type(path) is type(fact) is str}
+
     def find(self, uids: Sequence[str]) -> tuple[Recorded, ...]:
         with self._transactions.reading() as connection:
             found = {
@@ -88,6 +95,7 @@ class DatabaseStore(sealed.SealedStore):
             _insert(connection, tables.events, rows.event_columns, write.events)
             if write.run is not None:
                 _insert(connection, tables.runs, rows.run_columns, (write.run,))
+            _write_readings(connection, write)
             if write.forgive:
                 logins.forgive(connection, write.forgive, now=_moment_of(write))
 
@@ -209,7 +217,9 @@ def _write_rows(connection: Connection, writes: Sequence[RowWrite]) -> None:
     """Compares and sets; names are freed before others take them, so that swaps work."""
     if not writes:
         return
-    current = _current(connection, [write.row.uid for write in writes])
+    # A uid that is taken, or a name, is what the insert itself fails at.
+    known = [write.row.uid for write in writes if write.op is not RowOp.INSERT]
+    current = _current(connection, known)
     _require_unmoved(writes, current)
     by_op = {op: [write.row for write in writes if write.op is op] for op in RowOp}
     if deleted := by_op[RowOp.DELETE]:
@@ -245,10 +255,17 @@ def _kept_revisions(write: Write) -> tuple[Revision, ...]:
     return tuple(revision for revision in write.revisions if revision.uid not in deleted)
 
 
+def _write_readings(connection: Connection, write: Write) -> None:
+    kept = tables.readings.c
+    for batch in batches(write.forgotten):
+        gone = delete(tables.readings).where(kept.stack == write.stack, kept.path.in_(batch))
+        connection.execute(gone)
+    values = [(write.stack, reading.path, reading.fact) for reading in write.readings]
+    bulk.replace(connection, tables.readings, values)
+
+
 def _update(connection: Connection, changed: Sequence[Recorded]) -> None:
-    statement = update(tables.connections).where(_row.uid == bindparam("row_uid"))
-    values = [{"row_uid": row.uid} | rows.recorded_columns(row) for row in changed]
-    bulk.execute(connection, statement, values)
+    bulk.update(connection, tables.connections, [rows.recorded_columns(row) for row in changed])
 
 
 def _insert(
@@ -257,4 +274,4 @@ def _insert(
     columns_of: Callable[[Value], rows.Columns],
     values: Sequence[Value],
 ) -> None:
-    bulk.execute(connection, insert(table), [columns_of(value) for value in values])
+    bulk.insert(connection, table, [columns_of(value) for value in values])

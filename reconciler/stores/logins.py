@@ -20,7 +20,6 @@ from reconciler.model import Outcome, Phase, Reason
 from reconciler.settings import LONGEST_LOGIN_S
 from reconciler.stores import HealthWrite, LoginRequest, Verdict
 from reconciler.stores.batches import batches
-from reconciler.stores.rows import Columns
 from reconciler.stores.tables import connections, login_attempts
 from reconciler.stores.texts import moment_text
 
@@ -67,7 +66,7 @@ def reserve(
         failed[attempt.credential_key] += attempt.counts_as_failed(running)
 
     verdicts = []
-    granted: list[Columns] = []
+    granted: list[dict[str, str]] = []
     for request in requests:
         key = request.credential_key
         if current.get(request.uid) != request.version:
@@ -155,7 +154,7 @@ class _Settlement:
     attempts: dict[int, _Attempt]
     gone: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
-    added: list[Columns] = field(default_factory=list)
+    added: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, write: HealthWrite, running: _Span) -> None:
         key, uid = write.credential_key, write.observation.uid
@@ -193,7 +192,7 @@ def _is_own(attempt: _Attempt, key: str, uid: str) -> bool:
     return attempt.state == _OPEN and attempt.credential_key == key and attempt.uid == uid
 
 
-def _columns(uid: str, key: str, state: str, deadline_at: datetime) -> Columns:
+def _columns(uid: str, key: str, state: str, deadline_at: datetime) -> dict[str, str]:
     return {
         "credential_key": key,
         "uid": uid,

@@ -20,7 +20,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from reconciler.errors import ConfigError, ReconcilerError, StoreUnavailable
 from reconciler.redact import escape
-from reconciler.stores import Opening, Store, database, faults, opening
+from reconciler.stores import Opening, Store, database, faults, opening, tables
+
+tables.live_ref.dialect_options["postgresql"]["where"] = tables.IS_LIVE
 
 #: First half of the advisory lock's key; the second is the hash of the schema. "Rcnc".
 _LOCK_CLASS = 0x52636E63

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -38,11 +38,13 @@ from reconciler.stores import tables, texts
 Value = TypeVar("Value")
 #: One row as read: the columns of its table in order.
 Row = Sequence[Any]
-#: One row as written: column -> value.
-Columns = dict[str, Any]
+#: One row as written: its columns in order, but for a number that the database gives.
+Columns = tuple[Any, ...]
 
 REPAIR = "restore a backup with `reconciler state restore`, or mend the row by hand"
 
+#: Rows differ in which optional columns they have, and little else.
+_FORMS = 256
 _POLICIES = {policy.value: policy for policy in DeletionPolicy}
 
 
@@ -53,7 +55,7 @@ def parsed(table: str, parse: Callable[[Row], Value], row: Row) -> Value:
         StoreDamaged: the row holds what no version of this program wrote; names table and key.
     """
     try:
-        _require_types(table, row)
+        _require_types(table, tuple(map(type, row)))
         return parse(row)
     except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         message = (
@@ -71,52 +73,51 @@ def _types(table: str) -> tuple[tuple[type, ...], tuple[frozenset[type], ...]]:
     return required, tuple(frozenset({kind, NoneType}) for kind in optional)
 
 
-def _require_types(table: str, row: Row) -> None:
+@lru_cache(_FORMS)
+def _require_types(table: str, types: tuple[type, ...]) -> None:
     """Refuses values of other types: SQLite keeps whatever it is given in any column."""
     required, optional = _types(table)
-    others = zip(row[len(required) :], optional, strict=True)
-    if tuple(map(type, row[: len(required)])) != required or not all(
-        type(value) in allowed for value, allowed in others
-    ):
+    others = zip(types[len(required) :], optional, strict=True)
+    if types[: len(required)] != required or not all(kind in allowed for kind, allowed in others):
         raise TypeError("a column holds a value of another type")
 
 
 def recorded_columns(row: Recorded) -> Columns:
     """Returns the columns of one row of `connections`."""
     status = row.status
-    return {
-        "uid": row.uid,
-        "kind": row.ref.kind,
-        "namespace": row.ref.namespace,
-        "name": row.ref.name,
-        "ref_key": row.ref.key,
-        "text": row.text,
-        "digest": row.digest,
-        "access_digest": row.access_digest,
-        "generation": row.generation,
-        "revision": row.revision,
-        "version": row.version,
-        "source_path": row.source.path,
-        "source_line": row.source.line,
-        "stack": row.stack,
-        "deletion_policy": row.deletion_policy.value,
-        "phase": status.phase.value,
-        "reason": status.reason.value,
-        "message": status.message,
-        "consecutive_failures": status.consecutive_failures,
-        "consecutive_successes": status.consecutive_successes,
-        "last_error": status.last_error,
-        "since_at": texts.moment_text(status.since_at),
-        "fingerprints": texts.fingerprints_text(row.fingerprints),
-        "created_at": texts.moment_text(row.created_at),
-        "updated_at": texts.moment_text(row.updated_at),
-        "suspended_by": status.suspended_by and status.suspended_by.value,
-        "checked_at": status.checked_at and texts.moment_text(status.checked_at),
-        "succeeded_at": status.succeeded_at and texts.moment_text(status.succeeded_at),
-        "last_outcome": status.last_outcome and status.last_outcome.value,
-        "latency_s": status.latency_s,
-        "hold": row.hold and texts.hold_text(row.hold),
-    }
+    return (
+        row.uid,
+        row.ref.kind,
+        row.ref.namespace,
+        row.ref.name,
+        row.ref.key,
+        row.text,
+        row.digest,
+        row.access_digest,
+        row.generation,
+        row.revision,
+        row.version,
+        row.source.path,
+        row.source.line,
+        row.stack,
+        row.deletion_policy.value,
+        status.phase.value,
+        status.reason.value,
+        status.message,
+        status.consecutive_failures,
+        status.consecutive_successes,
+        status.last_error,
+        texts.moment_text(status.since_at),
+        texts.fingerprints_text(row.fingerprints),
+        texts.moment_text(row.created_at),
+        texts.moment_text(row.updated_at),
+        status.suspended_by and status.suspended_by.value,
+        status.checked_at and texts.moment_text(status.checked_at),
+        status.succeeded_at and texts.moment_text(status.succeeded_at),
+        status.last_outcome and status.last_outcome.value,
+        status.latency_s,
+        row.hold and texts.hold_text(row.hold),
+    )
 
 
 def recorded(row: Row) -> Recorded:
@@ -167,22 +168,22 @@ def recorded(row: Row) -> Recorded:
 
 def revision_columns(revision: Revision) -> Columns:
     """Returns the columns of one row of `revisions`."""
-    return {
-        "uid": revision.uid,
-        "number": revision.number,
-        "kind": revision.ref.kind,
-        "namespace": revision.ref.namespace,
-        "name": revision.ref.name,
-        "text": revision.text,
-        "digest": revision.digest,
-        "action": revision.action.value,
-        "actor": revision.actor,
-        "run_id": revision.run_id,
-        "source_path": revision.source.path,
-        "source_line": revision.source.line,
-        "at": texts.moment_text(revision.at),
-        "git": revision.git and texts.git_text(revision.git),
-    }
+    return (
+        revision.uid,
+        revision.number,
+        revision.ref.kind,
+        revision.ref.namespace,
+        revision.ref.name,
+        revision.text,
+        revision.digest,
+        revision.action.value,
+        revision.actor,
+        revision.run_id,
+        revision.source.path,
+        revision.source.line,
+        texts.moment_text(revision.at),
+        revision.git and texts.git_text(revision.git),
+    )
 
 
 def revision(row: Row) -> Revision:
@@ -209,22 +210,22 @@ def revision(row: Row) -> Revision:
 
 def event_columns(event: Event) -> Columns:
     """Returns the columns of an event but its `id`, which the database gives."""
-    return {
-        "at": texts.moment_text(event.at),
-        "uid": event.uid,
-        "kind": event.ref.kind,
-        "namespace": event.ref.namespace,
-        "name": event.ref.name,
-        "ref_key": event.ref.key,
-        "type": event.type,
-        "reason": event.reason,
-        "message": event.message,
-        "actor": event.actor,
-        "run_id": event.run_id,
-        "source": event.source and event.source.value,
-        "target": event.target and event.target.value,
-        "status": event.status and texts.status_text(event.status),
-    }
+    return (
+        texts.moment_text(event.at),
+        event.uid,
+        event.ref.kind,
+        event.ref.namespace,
+        event.ref.name,
+        event.ref.key,
+        event.type,
+        str(event.reason),
+        event.message,
+        event.actor,
+        event.run_id,
+        event.source and event.source.value,
+        event.target and event.target.value,
+        event.status and texts.status_text(event.status),
+    )
 
 
 def event(row: Row) -> Event:
@@ -251,17 +252,17 @@ def event(row: Row) -> Event:
 
 def observation_columns(observation: Observation) -> Columns:
     """Returns the columns of an observation but its `id`, which the database gives."""
-    return {
-        "uid": observation.uid,
-        "generation": observation.generation,
-        "outcome": observation.outcome.value,
-        "reason": observation.reason.value,
-        "message": observation.message,
-        "hint": observation.hint,
-        "stages": canonical([[s.name.value, s.seconds, s.detail] for s in observation.stages]),
-        "latency_s": observation.latency_s,
-        "observed_at": texts.moment_text(observation.observed_at),
-    }
+    return (
+        observation.uid,
+        observation.generation,
+        observation.outcome.value,
+        observation.reason.value,
+        observation.message,
+        observation.hint,
+        canonical([[s.name.value, s.seconds, s.detail] for s in observation.stages]),
+        observation.latency_s,
+        texts.moment_text(observation.observed_at),
+    )
 
 
 def observation(row: Row) -> Observation:
@@ -285,16 +286,16 @@ def observation(row: Row) -> Observation:
 
 def run_columns(run: Run) -> Columns:
     """Returns the columns of a run but its `number`, which the database gives."""
-    return {
-        "id": run.id,
-        "at": texts.moment_text(run.at),
-        "command": run.command,
-        "actor": run.actor,
-        "stack": run.stack,
-        "plan_digest": run.plan_digest,
-        "counts": canonical(dict(run.counts)),
-        "git": run.git and texts.git_text(run.git),
-    }
+    return (
+        run.id,
+        texts.moment_text(run.at),
+        run.command,
+        run.actor,
+        run.stack,
+        run.plan_digest,
+        canonical(dict(run.counts)),
+        run.git and texts.git_text(run.git),
+    )
 
 
 def run(row: Row) -> Run:

@@ -147,7 +147,7 @@ def use(row: rows.Row) -> datetime:
     return parse_moment(used_at)
 
 
-def columns(record: SealedRecord) -> rows.Columns:
+def columns(record: SealedRecord) -> dict[str, object]:
     """Returns the columns of a sealed record."""
     return {
         "space": record.space,
@@ -169,4 +169,4 @@ def _version(connection: Connection, place: ColumnElement[bool]) -> int | None:
 
 
 def _log(connection: Connection, events: Sequence[Event]) -> None:
-    bulk.execute(connection, insert(tables.events), [rows.event_columns(e) for e in events])
+    bulk.insert(connection, tables.events, [rows.event_columns(e) for e in events])

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 #: Every version that the tables have had, oldest first; the last is the one below.
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "reconciler_version"
 
@@ -85,14 +85,10 @@ connections = Table(
     Column("latency_s", Float),
     Column("hold", Text),
 )
-#: A live ref is unique over the store; archived rows keep theirs.
-Index(
-    "connections_live_ref",
-    connections.c.ref_key,
-    unique=True,
-    sqlite_where=text("phase != 'ARCHIVED'"),
-    postgresql_where=text("phase != 'ARCHIVED'"),
-)
+IS_LIVE = text("phase != 'ARCHIVED'")
+#: A live ref is unique over the store; archived rows keep theirs. `postgresql.py` says the same
+#: again for its database: said here, every command would import that dialect.
+live_ref = Index("connections_live_ref", connections.c.ref_key, unique=True, sqlite_where=IS_LIVE)
 
 revisions = Table(
     "revisions",
@@ -208,6 +204,16 @@ uses = Table(
     METADATA,
     Column("uid", Text, ForeignKey("connections.uid", ondelete="CASCADE"), primary_key=True),
     _required("used_at"),
+)
+
+#: What files were read as (`recall.py`), so that they need not be parsed again; worth nothing where
+#: it does not fit. Several stacks may have files of one path.
+readings = Table(
+    "readings",
+    METADATA,
+    Column("stack", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    _required("fact"),
 )
 
 meta = Table(

@@ -16,7 +16,7 @@ from reconciler.errors import (
     StoreError,
     StoreUnavailable,
 )
-from reconciler.stores import faults, fingerprint_key, rows, texts
+from reconciler.stores import faults, fingerprint_key, rows, tables, texts
 from tests.factories import later, make_recorded
 
 KEY = bytes(range(32))
@@ -142,9 +142,10 @@ def test_moment_is_text_of_fixed_width_in_utc() -> None:
     ],
 )
 def test_row_with_a_value_never_written_is_damage(column: str, value: Any) -> None:
-    columns = rows.recorded_columns(make_recorded()) | {column: value}
+    names = tables.connections.columns.keys()
+    columns = dict(zip(names, rows.recorded_columns(make_recorded()), strict=True))
     with pytest.raises(StoreDamaged) as raised:
-        rows.parsed("connections", rows.recorded, tuple(columns.values()))
+        rows.parsed("connections", rows.recorded, tuple((columns | {column: value}).values()))
     assert raised.value.message == (
         "the row 'conn_abcdefghijklmno' of table `connections` holds values that were never written"
     )

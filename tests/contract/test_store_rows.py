@@ -10,6 +10,7 @@ from reconciler.errors import Conflict
 from reconciler.model import (
     Action,
     DeletionPolicy,
+    FileReading,
     HoldKind,
     Outcome,
     Phase,
@@ -278,3 +279,21 @@ def test_runs_come_newest_first_even_when_the_clock_went_back(store: Store) -> N
 def test_empty_write_is_no_write(store: Store) -> None:
     store.commit(Write())
     assert store.runs() == ()
+
+
+def test_readings_are_kept_by_stack_and_path_and_replaced(store: Store) -> None:
+    run = make_run()
+    first = (FileReading(path="a.yaml", fact="1"), FileReading(path="b.yaml", fact="%s ? 2"))
+    store.commit(Write(run=run, readings=first, stack="blue"))
+    second = (FileReading(path="a.yaml", fact="3"), FileReading(path="c.yaml", fact="4"))
+    again = Write(run=make_run(id="run_2"), readings=second, forgotten=("b.yaml",), stack="blue")
+    store.commit(again)
+    assert store.readings("blue") == {"a.yaml": "3", "c.yaml": "4"}
+    assert store.readings("default") == {}
+
+
+def test_readings_alone_are_no_reason_to_write(store: Store) -> None:
+    write = Write(readings=(FileReading(path="a.yaml", fact="1"),), stack="blue")
+    assert write.is_empty
+    store.commit(write)
+    assert store.readings("blue") == {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,22 @@ def test_health_with_the_same_results_adds_no_event(project: Project) -> None:
     before = project.events()
     assert project("health", "crm", "orders").code == 0
     assert project.events() == before
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        pytest.param("'0000 []'", id="forged"),
+        pytest.param("substr(fact, 1, 80)", id="cut"),
+        pytest.param("x'ff00'", id="bytes"),
+        pytest.param("CAST(x'ff00' AS TEXT)", id="broken text"),
+        pytest.param("replace(fact, ',1,', ',9,')", id="edited"),
+    ],
+)
+def test_spoiled_memory_of_files_is_never_noticed(project: Project, fact: str) -> None:
+    with closing(sqlite3.connect(project.run.folder / ".reconciler" / "state.db")) as state:
+        assert state.execute(f"UPDATE readings SET fact = {fact}").rowcount > 0
+        state.commit()
+    assert project("plan", "--detailed-exitcode").code == 0
+    again = project.data("apply")
+    assert (again["runId"], again["results"]) == ("", [])

@@ -19,6 +19,7 @@ from reconciler.model import (
     Ref,
     Resource,
     Severity,
+    canonical,
 )
 from tests import checking
 
@@ -73,7 +74,8 @@ def test_resource_is_the_manifest_in_normal_form() -> None:
     resource = Resource(
         ref=Ref(kind="SqlConnection", namespace="default", name="cache"),
         manifest=manifest,
-        digest=validate.digest(manifest),
+        text=canonical(manifest),
+        digest=validate.digest(canonical(manifest)),
         access_digest=validate.access_digest("SqlConnection", manifest["spec"]),
         location=Location(path="m.yaml", line=1, column=1),
     )
@@ -85,7 +87,7 @@ def test_resource_is_the_manifest_in_normal_form() -> None:
 def test_digest_is_that_of_the_canonical_text() -> None:
     # printf '{"metadata":{"name":"ä"},"spec":{"a":1,"b":[]}}' | sha256sum
     assert (
-        validate.digest({"spec": {"b": [], "a": 1}, "metadata": {"name": "ä"}})
+        validate.digest(canonical({"spec": {"b": [], "a": 1}, "metadata": {"name": "ä"}}))
         == "90754cfa9c1287f0c1892481a5fb6e28bb474898957f36aa18e0b4c9a3b603cf"
     )
 
