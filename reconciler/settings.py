@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase, translate
 from posixpath import normpath
 from typing import TYPE_CHECKING
 
+from reconciler import paths
+
 if TYPE_CHECKING:
     from reconciler.model import JsonObject
 
@@ -66,7 +68,7 @@ class SecretPolicy:
 
     def _file_denial(self, path: str, *, public: bool) -> str:
         absolute = self.absolute(path)
-        if any(_is_under(absolute, folder) for folder in self.folders(public=public)):
+        if any(paths.is_beneath(absolute, folder) for folder in self.folders(public=public)):
             return ""
         return "the file is outside the project root and the folders for secrets"
 
@@ -117,7 +119,3 @@ class Settings:
     wrapping_key: str = field(default="", repr=False)
     secrets: SecretPolicy
     health: HealthSettings = HealthSettings()
-
-
-def _is_under(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from reconciler import validate
-from reconciler.manifests import beneath, read
+from reconciler import beneath, validate
+from reconciler.manifests import read
 from reconciler.manifests.find import File
 from reconciler.model import Accepted, Json, Location, Ref, Resource
 from reconciler.settings import SecretPolicy

@@ -13,16 +13,13 @@ import os
 import stat
 from collections.abc import Mapping
 
+from reconciler import beneath, paths
 from reconciler.errors import SecretError
 from reconciler.secret_sources import LONGEST_SECRET_BYTES
 from reconciler.settings import SecretPolicy
 
 #: A bundle of certificate authorities is longer than any secret.
 _LONGEST_PUBLIC_BYTES = 1024 * 1024
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: Non-blocking, because opening a pipe would wait for its writer.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 #: Why a file cannot be opened, by errno (open(2)).
 _PROBLEMS = {
@@ -84,37 +81,23 @@ class FileSource:
         """Returns at most `limit` + 1 bytes and the mode; raises OSError, SecretError."""
         real = os.path.realpath(self._policy.absolute(argument), strict=True)
         for folder in map(os.path.realpath, self._policy.folders(public=public)):
-            inside = real.removeprefix(folder.rstrip("/") + "/")
-            if inside != real:
+            if paths.is_beneath(real, folder):
                 break
         else:
             raise SecretError(
                 f"the file {argument} is outside the project root and the folders for secrets",
                 "keep it below the project root or in /run/secrets; links do not lead out",
             )
-        descriptor = _open_below(folder, inside)
+        parent, _, name = paths.inside(real, folder).rpartition("/")
+        within = beneath.open_folder(folder, parent)
         try:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise SecretError(f"the file {argument} is not a regular file")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                return file.read(limit + 1), facts.st_mode
+            descriptor, facts = beneath.open_file(name or ".", folder=within)
+        except beneath.NotRegular:
+            raise SecretError(f"the file {argument} is not a regular file") from None
         finally:
-            os.close(descriptor)
-
-
-def _open_below(folder: str, inside: str) -> int:
-    """Returns a descriptor of the file at `inside`, a path without links, below `folder`."""
-    *folders, name = inside.split("/")
-    current = os.open(folder, _FOLDER)
-    try:
-        for part in folders:
-            following = os.open(part, _FOLDER, dir_fd=current)
-            os.close(current)
-            current = following
-        return os.open(name, _FILE, dir_fd=current)
-    finally:
-        os.close(current)
+            os.close(within)
+        with open(descriptor, "rb") as file:
+            return file.read(limit + 1), facts.st_mode
 
 
 def _decode(name: str, data: bytes, limit: int) -> str:

@@ -127,7 +127,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         screens: list[Ended] = []
         played = Played(project=project, command=command, screens=screens)
         screens += [played.again(*argv) for argv in SCREENS]
-        # What `init` wrote is suspended by its manifest: applied by a test, it could not be resumed.
+        # What `init` wrote is suspended by its manifest: an applied one could not be resumed.
         (folder / "manifests" / "example.yaml").unlink()
         yield played
 
