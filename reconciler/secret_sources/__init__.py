@@ -7,11 +7,14 @@ and every value is an opaque `Secret` known to the redactor before anybody else 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from importlib import import_module
+from threading import Lock
 from typing import Protocol
 
 from reconciler.errors import SecretError
-from reconciler.model import JsonObject, canonical
+from reconciler.model import Json, JsonObject, canonical
 from reconciler.redact import Redactor, Secret
 from reconciler.settings import SecretPolicy
 
@@ -19,15 +22,26 @@ from reconciler.settings import SecretPolicy
 LONGEST_SECRET_BYTES = 64 * 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a source may use."""
+
+    policy: SecretPolicy
+    #: the process environment, read once at the top
+    environment: Mapping[str, str]
+    #: a source that logs in to another system makes its own credentials known to it
+    redactor: Redactor
+
+
 class SecretSource(Protocol):
-    """Reads one kind of reference."""
+    """Reads one kind of reference; several threads may ask at once."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Returns what is risky about the secrets read so far, as sentences without values."""
 
-    def read(self, argument: str, *, public: bool) -> str:
-        """Returns the value that `argument` names, whole.
+    def read(self, argument: Json, *, public: bool) -> str:
+        """Returns the value that `argument` names, whole; the schema has judged its form.
 
         Raises:
             SecretError: missing, empty, too long, not UTF-8 or not allowed; never with the value.
@@ -35,29 +49,37 @@ class SecretSource(Protocol):
 
 
 class MakeSource(Protocol):
-    """Builds a source; `environment` is the process environment read once at the top."""
+    """Builds a source."""
 
-    def __call__(self, policy: SecretPolicy, environment: Mapping[str, str]) -> SecretSource: ...
+    def __call__(self, access: Access) -> SecretSource: ...
 
 
 #: Key of the reference -> where its source is.
 SECRET_SOURCES = {
     "env": "reconciler.secret_sources.env:EnvSource",
     "file": "reconciler.secret_sources.file:FileSource",
+    "systemdCredential": "reconciler.secret_sources.systemd:SystemdSource",
+    "vault": "reconciler.secret_sources.vault:VaultSource",
+    "exec": "reconciler.secret_sources.exec:ExecSource",
+    "keyring": "reconciler.secret_sources.keyring:KeyringSource",
+    "age": "reconciler.secret_sources.age:AgeSource",
+    "aws": "reconciler.secret_sources.aws:AwsSource",
 }
+#: Sources that answer at once. All others wait for a server or a program: who must not wait asks
+#: `Secrets.is_at_hand` first.
+QUICK_SOURCES = frozenset({"env", "file", "systemdCredential"})
 
 
 class Secrets:
-    """Resolves references for one run; each reference is read once."""
+    """Resolves references for one run; each is read once, however many threads ask for it."""
 
     def __init__(
         self, policy: SecretPolicy, environment: Mapping[str, str], redactor: Redactor
     ) -> None:
-        self._policy = policy
-        self._environment = environment
-        self._redactor = redactor
+        self._access = Access(policy=policy, environment=environment, redactor=redactor)
         self._sources: dict[str, SecretSource] = {}
-        self._resolved: dict[str, Secret | SecretError] = {}
+        self._resolved: dict[str, Future[Secret]] = {}
+        self._lock = Lock()
 
     def resolve(self, reference: JsonObject, *, username: str = "") -> Secret:
         """Returns the secret that `reference` names and makes it known to the redactor.
@@ -68,14 +90,23 @@ class Secrets:
             SecretError: it cannot be read; asked again, the same error is raised without reading.
         """
         key = canonical(reference)
-        if key not in self._resolved:
-            self._resolved[key] = self._read(reference)
-        match self._resolved[key]:
-            case SecretError() as error:
-                raise error
-            case secret:
-                self._redactor.add(secret.reveal(), username)
-                return secret
+        with self._lock:
+            answer = self._resolved.get(key)
+            is_first = answer is None
+            if answer is None:
+                answer = self._resolved[key] = Future()
+        if is_first:
+            self._settle(answer, reference)
+        secret = answer.result()
+        self._access.redactor.add(secret.reveal(), username)
+        return secret
+
+    def is_at_hand(self, reference: JsonObject) -> bool:
+        """Whether `resolve` answers without waiting for a server or a program."""
+        if next(iter(reference)) in QUICK_SOURCES:
+            return True
+        answer = self._resolved.get(canonical(reference))
+        return answer is not None and answer.done()
 
     def read_public(self, reference: JsonObject) -> str:
         """Returns public material, such as a certificate authority; it is not redacted.
@@ -88,27 +119,48 @@ class Secrets:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Returns what is risky about the secrets resolved so far, as sentences without values."""
-        return tuple(text for source in self._sources.values() for text in source.warnings)
+        return tuple(text for source in list(self._sources.values()) for text in source.warnings)
 
-    def _read(self, reference: JsonObject) -> Secret | SecretError:
+    def _settle(self, answer: Future[Secret], reference: JsonObject) -> None:
+        """Puts the secret or the error into `answer`, whatever happens: others wait for it."""
         try:
-            denial = self._policy.denial(reference)
-            if denial:
-                return SecretError(f"{describe(reference)} is refused: {denial}")
-            value = self._source(reference).read(next(iter(reference.values())), public=False)
+            answer.set_result(self._read(reference))
         except SecretError as error:
-            return error
+            answer.set_exception(error)
+        except BaseException as error:
+            answer.set_exception(error)
+            raise
+
+    def _read(self, reference: JsonObject) -> Secret:
+        policy = self._access.policy
+        denial = policy.denial(reference) or policy.ungranted(reference)
+        if denial:
+            raise SecretError(f"{describe(reference)} is refused: {denial}")
+        value = self._source(reference).read(next(iter(reference.values())), public=False)
         return Secret(value)
 
     def _source(self, reference: JsonObject) -> SecretSource:
         name = next(iter(reference))
-        if name not in self._sources:
-            module, attribute = SECRET_SOURCES[name].split(":")
-            make: MakeSource = getattr(import_module(module), attribute)
-            self._sources[name] = make(self._policy, self._environment)
-        return self._sources[name]
+        with self._lock:
+            if name not in self._sources:
+                module, attribute = SECRET_SOURCES[name].split(":")
+                make: MakeSource = getattr(import_module(module), attribute)
+                self._sources[name] = make(self._access)
+            return self._sources[name]
 
 
 def describe(reference: JsonObject) -> str:
-    """Returns a reference as text, `env NAME` or `file path`; a reference is no secret."""
-    return " ".join(f"{key} {value}" for key, value in reference.items())
+    """Returns a reference as text, `env NAME` or `vault path a, field b`; it is no secret.
+
+    Of a command line only the program is told: the rest may hold what somebody should not have put
+    there.
+    """
+    ((source, argument),) = reference.items()
+    match argument:
+        case dict():
+            parts = (f"{key} {value}" for key, value in argument.items())
+            return f"{source} {', '.join(parts)}"
+        case list():
+            return f"{source} {argument[0]}"
+        case _:
+            return f"{source} {argument}"
