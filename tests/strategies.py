@@ -177,7 +177,7 @@ sql_manifests = _manifest("SqlConnection", server_spec | file_spec)
 manifests = api_manifests | sql_manifests
 
 #: What people and fuzzers put where something else belongs.
-oddities = st.sampled_from(
+oddities: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         True,
