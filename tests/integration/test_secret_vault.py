@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,13 @@ from reconciler.secret_sources import Secrets
 from reconciler.settings import OperatorSecrets, SecretPolicy, VaultLogin, VaultServer
 from tests.servers import http_routes
 from tests.servers.certificates import Authority
-from tests.servers.http import http_server, silent_server
+from tests.servers.http import Route, http_server, silent_server
 from tests.servers.vault import KUBERNETES_ROLE, ROLE_ID, Vault, vault
 
 PASSWORD = "TOPSECRET-in-vault"
-CONTENT = {"secret/apps/orders": [{"password": "older"}, {"password": PASSWORD, "port": 5432}]}
+CONTENT: Mapping[str, Sequence[JsonObject]] = {
+    "secret/apps/orders": [{"password": "older"}, {"password": PASSWORD, "port": 5432}]
+}
 ORDERS = {"path": "apps/orders", "field": "password"}
 BY_TOKEN = VaultLogin(method="token", secret={"env": "VAULT"})
 
@@ -29,7 +32,7 @@ def secrets(server: VaultServer, redactor: Redactor | None = None, **environment
     return Secrets(policy, environment, redactor or Redactor())
 
 
-def read(peer: Vault, argument: JsonObject = ORDERS, /, **changes: str) -> str:
+def read(peer: Vault, argument: JsonObject = ORDERS, /, **changes: Any) -> str:
     server = replace(VaultServer(address=peer.server.url, login=BY_TOKEN), **changes)
     return secrets(server, VAULT=peer.token).resolve({"vault": argument}).reveal()
 
@@ -156,7 +159,7 @@ def test_token_with_a_line_break_is_not_sent() -> None:
         pytest.param(http_routes.raw(b"SSH-2.0\r\n"), "cannot be asked", id="no HTTP"),
     ],
 )
-def test_answer_that_is_none_of_vaults_is_said(route: http_routes.Route, says: str) -> None:
+def test_answer_that_is_none_of_vaults_is_said(route: Route, says: str) -> None:
     with http_server({"/v1/secret/data/apps/orders": route}) as server:
         asking = secrets(VaultServer(address=server.url, login=BY_TOKEN), VAULT="hvs.token")
         with pytest.raises(SecretError) as caught:
