@@ -14,9 +14,7 @@ from time import monotonic
 
 from reconciler.errors import SecretError
 from reconciler.model import Target
-
-#: Sources that are asked at once.
-FETCHERS = 8
+from reconciler.secret_sources import READ_AT_ONCE
 
 
 class Fetching:
@@ -73,7 +71,7 @@ class Fetching:
 
     async def _fetch(self, target: Target) -> None:
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(FETCHERS, thread_name_prefix="secrets")
+            self._threads = ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="secrets")
         started, loop = monotonic(), asyncio.get_running_loop()
         try:
             with suppress(SecretError):  # it is raised again by the second resolving

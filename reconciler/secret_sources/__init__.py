@@ -6,8 +6,9 @@ and every value is an opaque `Secret` known to the redactor before anybody else 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from threading import Lock
@@ -68,6 +69,8 @@ SECRET_SOURCES = {
 #: Sources that answer at once. All others wait for a server or a program: who must not wait asks
 #: `Secrets.is_at_hand` first.
 QUICK_SOURCES = frozenset({"env", "file", "systemdCredential"})
+#: References that are read at once from sources that are not quick.
+READ_AT_ONCE = 8
 
 
 class Secrets:
@@ -100,6 +103,25 @@ class Secrets:
         secret = answer.result()
         self._access.redactor.add(secret.reveal(), username)
         return secret
+
+    def fetch(self, references: Iterable[JsonObject]) -> None:
+        """Reads those of `references` that are not at hand, several at once.
+
+        What comes of each, an error too, is kept for `resolve`.
+        """
+        waiting = {canonical(each): each for each in references if not self.is_at_hand(each)}
+        if not waiting:
+            return
+        threads = ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="secrets")
+        try:
+            for _ in threads.map(self._try, waiting.values()):
+                pass
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def _try(self, reference: JsonObject) -> None:
+        with suppress(SecretError):
+            self.resolve(reference)
 
     def is_at_hand(self, reference: JsonObject) -> bool:
         """Whether `resolve` answers without waiting for a server or a program."""

@@ -195,3 +195,15 @@ def test_own_authority_is_trusted_and_another_is_not(tmp_path: Path) -> None:
         caught.value.message
     )
     assert "the operator file" in caught.value.hint
+
+
+def test_many_secrets_are_read_at_once_and_each_once() -> None:
+    content = {f"secret/{number}": [{"password": f"p-{number}"}] for number in range(30)}
+    references = [{"vault": {"path": str(at), "field": "password"}} for at in range(30)]
+    with vault(content) as peer:
+        asking = secrets(VaultServer(address=peer.server.url, login=BY_TOKEN), VAULT=peer.token)
+        asking.fetch([*references, *references, {"env": "VAULT"}])
+        assert all(map(asking.is_at_hand, references))
+        found = [asking.resolve(reference).reveal() for reference in references]
+        assert found == [f"p-{number}" for number in range(30)]
+        assert len(peer.reads()) == 30
