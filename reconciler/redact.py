@@ -75,7 +75,9 @@ class Redactor:
         """
         if len(value) < SHORTEST_REDACTED:
             return
-        forms = _forms(value) | (_base64_forms(f"{username}:{value}") if username else set())
+        forms = _forms(value)
+        if username:
+            forms |= _base64_forms(f"{username}:{value}")
         with self._lock:
             if not forms <= self._forms:
                 self._forms |= forms

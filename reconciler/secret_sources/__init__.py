@@ -81,8 +81,11 @@ class Secrets:
     ) -> None:
         self._access = Access(policy=policy, environment=environment, redactor=redactor)
         self._sources: dict[str, SecretSource] = {}
-        self._resolved: dict[str, Future[Secret]] = {}
+        #: what was read, and what slow sources are asked for just now
+        self._read: dict[str, Secret | SecretError] = {}
+        self._asked: dict[str, Future[Secret | SecretError]] = {}
         self._lock = Lock()
+        self._making = Lock()
 
     def resolve(self, reference: JsonObject, *, username: str = "") -> Secret:
         """Returns the secret that `reference` names and makes it known to the redactor.
@@ -93,16 +96,14 @@ class Secrets:
             SecretError: it cannot be read; asked again, the same error is raised without reading.
         """
         key = canonical(reference)
-        with self._lock:
-            answer = self._resolved.get(key)
-            is_first = answer is None
-            if answer is None:
-                answer = self._resolved[key] = Future()
-        if is_first:
-            self._settle(answer, reference)
-        secret = answer.result()
-        self._access.redactor.add(secret.reveal(), username)
-        return secret
+        found = self._read.get(key)
+        if found is None:
+            is_quick = next(iter(reference)) in QUICK_SOURCES
+            found = (self._answer if is_quick else self._answer_once)(key, reference)
+        if isinstance(found, SecretError):
+            raise found
+        self._access.redactor.add(found.reveal(), username)
+        return found
 
     def fetch(self, references: Iterable[JsonObject]) -> None:
         """Reads those of `references` that are not at hand, several at once.
@@ -127,8 +128,7 @@ class Secrets:
         """Whether `resolve` answers without waiting for a server or a program."""
         if next(iter(reference)) in QUICK_SOURCES:
             return True
-        answer = self._resolved.get(canonical(reference))
-        return answer is not None and answer.done()
+        return canonical(reference) in self._read
 
     def read_public(self, reference: JsonObject) -> str:
         """Returns public material, such as a certificate authority; it is not redacted.
@@ -143,27 +143,43 @@ class Secrets:
         """Returns what is risky about the secrets resolved so far, as sentences without values."""
         return tuple(text for source in list(self._sources.values()) for text in source.warnings)
 
-    def _settle(self, answer: Future[Secret], reference: JsonObject) -> None:
-        """Puts the secret or the error into `answer`, whatever happens: others wait for it."""
-        try:
-            answer.set_result(self._read(reference))
-        except SecretError as error:
-            answer.set_exception(error)
-        except BaseException as error:
-            answer.set_exception(error)
-            raise
+    def _answer(self, key: str, reference: JsonObject) -> Secret | SecretError:
+        """Returns what comes of a quick source; others who ask wait for the lock."""
+        with self._lock:
+            if key not in self._read:
+                self._read[key] = self._ask(reference)
+            return self._read[key]
 
-    def _read(self, reference: JsonObject) -> Secret:
+    def _answer_once(self, key: str, reference: JsonObject) -> Secret | SecretError:
+        """Returns what comes of a slow source; others who ask for the same wait for the answer."""
+        with self._lock:
+            answer = self._asked.get(key)
+            is_first = answer is None
+            if answer is None:
+                answer = self._asked[key] = Future()
+        if is_first:
+            try:
+                self._read[key] = self._ask(reference)
+                answer.set_result(self._read[key])
+            except BaseException as error:  # a fault of the program: nobody may wait for ever
+                answer.set_exception(error)
+                raise
+        return answer.result()
+
+    def _ask(self, reference: JsonObject) -> Secret | SecretError:
         policy = self._access.policy
-        denial = policy.denial(reference) or policy.ungranted(reference)
-        if denial:
-            raise SecretError(f"{describe(reference)} is refused: {denial}")
-        value = self._source(reference).read(next(iter(reference.values())), public=False)
-        return Secret(value)
+        try:
+            denial = policy.denial(reference) or policy.ungranted(reference)
+            if denial:
+                return SecretError(f"{describe(reference)} is refused: {denial}")
+            argument = next(iter(reference.values()))
+            return Secret(self._source(reference).read(argument, public=False))
+        except SecretError as error:
+            return error
 
     def _source(self, reference: JsonObject) -> SecretSource:
         name = next(iter(reference))
-        with self._lock:
+        with self._making:
             if name not in self._sources:
                 module, attribute = SECRET_SOURCES[name].split(":")
                 make: MakeSource = getattr(import_module(module), attribute)
