@@ -21,11 +21,14 @@ _IDENTITY = "AGE-SECRET-KEY-1"
 class AgeSource:
     """Decrypts files below the folders of the policy."""
 
-    #: what lies there is encrypted: there is nothing to warn of
-    warnings: tuple[str, ...] = ()
-
     def __init__(self, access: Access) -> None:
         self._access = access
+        self._warnings: list[str] = []
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Returns which of the operator's own secret files everybody can read."""
+        return tuple(self._warnings)
 
     def read(self, argument: Json, *, public: bool) -> str:  # noqa: ARG002 -- the same for both
         """Returns the text in the file `argument["file"]`, without one trailing newline.
@@ -60,7 +63,7 @@ class AgeSource:
         assert operator is not None  # the policy was asked before
         found = []
         for path in operator.age_identities:
-            text = operators.read({"file": path}, self._access)
+            text = operators.read({"file": path}, self._access, self._warnings)
             lines = [line.strip() for line in text.splitlines()]
             for line in (line for line in lines if line.startswith(_IDENTITY)):
                 self._access.redactor.add(line)

@@ -38,14 +38,17 @@ _LOGIN_REFUSALS = (
 class AwsSource:
     """Asks Secrets Manager; each secret once."""
 
-    #: the service knows who may read what: there is nothing to warn of
-    warnings: tuple[str, ...] = ()
-
     def __init__(self, access: Access) -> None:
         assert access.policy.operator is not None  # the policy was asked before
         assert access.policy.operator.aws is not None
         self._account: AwsAccount = access.policy.operator.aws
         self._access = access
+        self._warnings: list[str] = []
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Returns which of the operator's own secret files everybody can read."""
+        return tuple(self._warnings)
 
     def read(self, argument: Json, *, public: bool) -> str:  # noqa: ARG002 -- the same for both
         """Returns the secret called `argument["secretId"]`, or what it holds under a key.
@@ -85,9 +88,9 @@ class AwsSource:
         account = self._account
         session = account.session_token
         credentials = Credentials(
-            operators.read(account.access_key_id, self._access),
-            operators.read(account.secret_access_key, self._access),
-            operators.read(session, self._access) if session else None,
+            operators.read(account.access_key_id, self._access, self._warnings),
+            operators.read(account.secret_access_key, self._access, self._warnings),
+            operators.read(session, self._access, self._warnings) if session else None,
         )
         headers = {"Content-Type": _TYPE, "X-Amz-Target": _TARGET, "Host": urlsplit(url).netloc}
         request = AWSRequest(method="POST", url=url, data=body, headers=headers)

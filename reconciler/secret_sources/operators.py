@@ -16,8 +16,10 @@ from reconciler.settings import SecretPolicy
 _EVERYWHERE = SecretPolicy(root="/")
 
 
-def read(reference: JsonObject, access: Access) -> str:
+def read(reference: JsonObject, access: Access, warnings: list[str]) -> str:
     """Returns the value of `reference`, `{env: NAME}` or `{file: path}`, known to the redactor.
+
+    What is risky about it is added to `warnings`.
 
     Raises:
         SecretError: it cannot be read.
@@ -27,6 +29,7 @@ def read(reference: JsonObject, access: Access) -> str:
     source: SecretSource = make(replace(access, policy=_EVERYWHERE))
     value = source.read(argument, public=False)
     access.redactor.add(value)
+    warnings += (text for text in source.warnings if text not in warnings)
     return value
 
 

@@ -42,16 +42,19 @@ _ALWAYS = {
 class VaultSource:
     """Reads fields of secrets; logs in once."""
 
-    #: the server knows who may read what: there is nothing to warn of
-    warnings: tuple[str, ...] = ()
-
     def __init__(self, access: Access) -> None:
         assert access.policy.operator is not None  # the policy was asked before
         assert access.policy.operator.vault is not None
         self._server: VaultServer = access.policy.operator.vault
         self._access = access
+        self._warnings: list[str] = []
         self._lock = Lock()
         self._token: str | SecretError | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Returns which of the operator's own secret files everybody can read."""
+        return tuple(self._warnings)
 
     def read(self, argument: Json, *, public: bool) -> str:  # noqa: ARG002 -- the same for both
         """Returns the field `argument["field"]` of a secret, as it is.
@@ -96,7 +99,7 @@ class VaultSource:
             return self._token
 
     def _log_in(self, login: VaultLogin) -> str:
-        secret = operators.read(login.secret, self._access)
+        secret = operators.read(login.secret, self._access, self._warnings)
         if login.method == "token":
             return _token(secret)
         role_field, secret_field = _LOGINS[login.method]

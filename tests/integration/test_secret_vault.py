@@ -207,3 +207,15 @@ def test_many_secrets_are_read_at_once_and_each_once() -> None:
         found = [asking.resolve(reference).reveal() for reference in references]
         assert found == [f"p-{number}" for number in range(30)]
         assert len(peer.reads()) == 30
+
+
+def test_credential_of_the_operator_that_everybody_can_read_is_warned_of(tmp_path: Path) -> None:
+    with vault(CONTENT) as peer:
+        file = tmp_path / "token"
+        file.write_text(peer.token)
+        file.chmod(0o644)
+        login = VaultLogin(method="token", secret={"file": str(file)})
+        asking = secrets(VaultServer(address=peer.server.url, login=login))
+        asking.resolve({"vault": ORDERS})
+        (warning,) = asking.warnings
+    assert warning == f"the file {file} is readable by everybody on this machine: chmod 600"
