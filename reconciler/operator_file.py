@@ -277,22 +277,12 @@ _LOGINS: dict[str, _Read] = {
         ("role",),
     ),
 }
-_VAULT: dict[str, _Read] = {
-    "address": _url,
-    "namespace": _text,
-    "ca": _path,
-    "timeout": _timeout,
-    "auth": _login,
-}
-_AWS: dict[str, _Read] = {
-    "region": _text,
-    "endpoint": _url,
-    "ca": _path,
-    "timeout": _timeout,
-    "access_key_id": _reference,
-    "secret_access_key": _reference,
-    "session_token": _reference,
-}
+_SERVER: dict[str, _Read] = {"ca": _path, "timeout": _timeout}
+_VAULT: dict[str, _Read] = {"address": _url, "namespace": _text, "auth": _login, **_SERVER}
+_KEYS: dict[str, _Read] = dict.fromkeys(
+    ("access_key_id", "secret_access_key", "session_token"), _reference
+)
+_AWS: dict[str, _Read] = {"region": _text, "endpoint": _url, **_KEYS, **_SERVER}
 _SECRETS: dict[str, _Read] = {
     "file_roots": _list(_path),
     "exec": _table({"allow": _list(_command), "timeout": _timeout}),

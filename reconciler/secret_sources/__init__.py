@@ -69,6 +69,7 @@ SECRET_SOURCES = {
 #: Sources that answer at once. All others wait for a server or a program: who must not wait asks
 #: `Secrets.is_at_hand` first.
 QUICK_SOURCES = frozenset({"env", "file", "systemdCredential"})
+_GRANT_HINT = "grant it in the operator file; `doctor` says which one is in force"
 #: References that are read at once from sources that are not quick.
 READ_AT_ONCE = 8
 
@@ -169,9 +170,11 @@ class Secrets:
     def _ask(self, reference: JsonObject) -> Secret | SecretError:
         policy = self._access.policy
         try:
-            denial = policy.denial(reference) or policy.ungranted(reference)
+            lacking = policy.ungranted(reference)
+            denial = policy.denial(reference) or lacking
             if denial:
-                return SecretError(f"{describe(reference)} is refused: {denial}")
+                hint = _GRANT_HINT if denial == lacking else ""
+                return SecretError(f"{describe(reference)} is refused: {denial}", hint)
             argument = next(iter(reference.values()))
             return Secret(self._source(reference).read(argument, public=False))
         except SecretError as error:

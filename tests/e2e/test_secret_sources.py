@@ -99,6 +99,7 @@ def test_without_an_operator_file_manifests_are_valid_and_nothing_is_asked(
     ended = project("apply")
     assert ended.code == 4
     assert "the operator file names no server in `[secrets.vault]`" in ended.stderr
+    assert "grant it in the operator file; `doctor` says which one is in force" in ended.stderr
     assert peer.server.requests == []
 
 
