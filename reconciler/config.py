@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from reconciler import config_keys, master_keys, project_file, redact
+from reconciler import config_keys, master_keys, operator_file, project_file, redact
 from reconciler.errors import ConfigError
 from reconciler.settings import HealthSettings, SecretPolicy, Settings
 from reconciler.values import dataclass
@@ -41,7 +42,7 @@ ACTOR_VARIABLES = (
 #: Any of them set, and not to `false` or `0`, means that a CI service runs this.
 CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "BUILDKITE")
 #: Variables with the program's prefix that are no settings.
-_OTHER_VARIABLES = ("RECONCILER_CONFIG", "RECONCILER_DEBUG")
+_OTHER_VARIABLES = ("RECONCILER_CONFIG", "RECONCILER_DEBUG", operator_file.VARIABLE)
 _PREFIX = "RECONCILER_"
 _PASSWORDS = (
     r"://[^/\s@]*?:(\S*)@",
@@ -57,6 +58,8 @@ class Configuration:
     settings: Settings
     #: absolute path of the project file, or empty
     file: str
+    #: absolute path of the operator file, or empty
+    operator_file: str = ""
 
 
 def now() -> datetime:
@@ -98,7 +101,11 @@ def load(flags: Mapping[str, Json], environment: Mapping[str, str], cwd: str) ->
     given = {name: value for name, value in values.items() if value is not None}
     if file_of_keys := given.pop("key_file", None):
         given["key"] = _keys_in(os.path.join(root, file_of_keys), given)
-    return Configuration(settings=_settings(given, environment, root), file=file)
+    granted = operator_file.locate(environment)
+    operator = operator_file.read(granted) if granted else None
+    return Configuration(
+        settings=_settings(given, environment, root, operator), file=file, operator_file=granted
+    )
 
 
 def near_miss(noun: str, name: str, known: Sequence[str], *, otherwise: str = "") -> str:
@@ -159,7 +166,12 @@ def actor(environment: Mapping[str, str]) -> str:
         return f"uid {os.getuid()}"
 
 
-def _settings(values: Mapping[str, Json], environment: Mapping[str, str], root: str) -> Settings:
+def _settings(
+    values: Mapping[str, Json],
+    environment: Mapping[str, str],
+    root: str,
+    operator: operator_file.Operator | None,
+) -> Settings:
     names = {"concurrency", "per_host", "login_budget"}
     health = {name: values[f"health.{name}"] for name in names if f"health.{name}" in values}
     url = values.get("state.url")
@@ -172,15 +184,22 @@ def _settings(values: Mapping[str, Json], environment: Mapping[str, str], root: 
         is_default_state=url is None,
         actor=values.get("actor") or actor(environment),
         is_ci=is_ci(environment),
-        secrets=_policy(values, environment, root),
+        secrets=_policy(values, environment, root, operator),
         health=HealthSettings(**health),
         **{field: values[name] for field, name in optional.items() if name in values},
     )
 
 
-def _policy(values: Mapping[str, Json], environment: Mapping[str, str], root: str) -> SecretPolicy:
+def _policy(
+    values: Mapping[str, Json],
+    environment: Mapping[str, str],
+    root: str,
+    operator: operator_file.Operator | None,
+) -> SecretPolicy:
     widest = SecretPolicy(
-        root=root, credentials_directory=environment.get("CREDENTIALS_DIRECTORY", "")
+        root=root,
+        credentials_directory=environment.get("CREDENTIALS_DIRECTORY", ""),
+        operator=operator.secrets if operator else None,
     )
     folders = values.get("secrets.file_allow", ())
     for folder in folders:
@@ -189,11 +208,8 @@ def _policy(values: Mapping[str, Json], environment: Mapping[str, str], root: st
                 f"`secrets.file_allow` names {redact.escape(folder)!r}, outside what is allowed",
                 f"it can only narrow: {', '.join(widest.folders())}",
             )
-    return SecretPolicy(
-        root=root,
-        credentials_directory=widest.credentials_directory,
-        env_allow=values.get("secrets.env_allow", widest.env_allow),
-        file_allow=folders,
+    return replace(
+        widest, env_allow=values.get("secrets.env_allow", widest.env_allow), file_allow=folders
     )
 
 

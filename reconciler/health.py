@@ -21,6 +21,7 @@ from typing import assert_never
 
 from reconciler import fingerprint, kinds, probes
 from reconciler.errors import SecretError
+from reconciler.fetching import Fetching
 from reconciler.kinds import durations
 from reconciler.model import (
     AWAITING_CHECK_REASONS,
@@ -74,8 +75,10 @@ class Checked:
 class Desk:
     """What a pass needs from outside: secrets, and a place to reserve logins."""
 
-    #: secrets of a target by pointer; raises SecretError
+    #: secrets of a target by pointer; raises SecretError. The second time it answers at once
     resolve: Callable[[Target], Mapping[str, Secret]]
+    #: whether `resolve` answers at once; else it may wait for a server or a program
+    is_at_hand: Callable[[Target], bool]
     #: one transaction; answers in order
     reserve: Callable[[Sequence[LoginRequest]], Sequence[Verdict]]
     #: takes back what was reserved and not used
@@ -143,34 +146,39 @@ async def run(
     the iterator cancels what is in flight and gives back what was reserved but not sent.
     """
     queue = _Queue(limits)
+    fetching = Fetching(desk.resolve, desk.is_at_hand, queue.wake)
     waiting = deque(targets)
     deferred: deque[Target] = deque()
     ready: list[Checked] = []
     flushed_at = idle_since = monotonic()
     try:
-        while waiting or deferred or ready or queue.is_busy:
+        while waiting or deferred or ready or queue.is_busy or fetching.is_busy:
+            waiting.extendleft(fetching.taken())
             while waiting and queue.has_appetite:
                 chunk = [waiting.popleft() for _ in range(min(len(waiting), limits.concurrency))]
-                admitted = await _admit(chunk, desk, tools)
+                chunk = fetching.hold_back(chunk)
+                admitted = await _admit(chunk, desk, tools, fetching.seconds)
                 ready += admitted.checked
                 deferred.extend(admitted.deferred)
                 queue.add(admitted.jobs)
             queue.start(tools)
-            ready += await queue.finished(_patience(ready, flushed_at))
-            is_over = not (waiting or queue.is_busy)
+            patience_s = _patience(ready, flushed_at)
+            ready += await queue.finished(patience_s, is_expecting=fetching.is_busy)
+            is_over = not (waiting or queue.is_busy or fetching.is_busy)
             if ready and (is_over or len(ready) >= BATCH or _patience(ready, flushed_at) == 0):
                 yield tuple(ready)
                 ready, flushed_at = [], monotonic()
-            if queue.is_busy or ready:
+            if queue.is_busy or ready or fetching.is_busy:
                 idle_since = monotonic()
             elif deferred and monotonic() - idle_since >= limits.login_wait_s:
                 ready += [_not_its_turn(target, tools) for target in deferred]
                 deferred.clear()
             if deferred and not ready and not (waiting and queue.has_appetite):
                 waiting, deferred = deque([*deferred, *waiting]), deque()
-                if not queue.is_busy:
+                if not (queue.is_busy or fetching.is_busy):
                     await asyncio.sleep(BATCH_WAIT_S)  # other processes hold the rest of a budget
     finally:
+        fetching.abandon()
         unused = await queue.abandon()
         if unused:
             desk.release(unused)
@@ -191,12 +199,17 @@ class _Admitted:
     deferred: list[Target]
 
 
-async def _admit(chunk: Sequence[Target], desk: Desk, tools: probes.Tools) -> _Admitted:
-    """Resolves the secrets of a chunk and reserves its logins in one transaction."""
+async def _admit(
+    chunk: Sequence[Target], desk: Desk, tools: probes.Tools, fetched_s: Mapping[str, float]
+) -> _Admitted:
+    """Resolves the secrets of a chunk and reserves its logins in one transaction.
+
+    `fetched_s` is how long those took that were fetched before, by uid.
+    """
     admitted = _Admitted(jobs=[], checked=[], deferred=[])
     asking: list[Job] = []
     for target in chunk:
-        started = monotonic()
+        started = monotonic() - fetched_s.get(target.uid, 0.0)
         try:
             secrets = desk.resolve(target)
         except SecretError as error:
@@ -248,7 +261,8 @@ class _Queue:
         self._size = 0
         self._running: dict[asyncio.Task[None], Job] = {}
         self._per_host: Counter[str] = Counter()
-        self._done: asyncio.Queue[Checked] = asyncio.Queue()
+        #: None only wakes up who waits for results
+        self._done: asyncio.Queue[Checked | None] = asyncio.Queue()
 
     @property
     def is_busy(self) -> bool:
@@ -295,20 +309,28 @@ class _Queue:
         checked = Checked(target=job.target, observation=observation, credential_key=key)
         self._done.put_nowait(checked)
 
-    async def finished(self, patience_s: float | None) -> list[Checked]:
-        """Returns results that are there; with none, waits for one, at most `patience_s`."""
-        if self._done.empty() and self._running and patience_s != 0:
+    async def finished(self, patience_s: float | None, *, is_expecting: bool) -> list[Checked]:
+        """Returns results that are there; with none, waits for one, at most `patience_s`.
+
+        With `is_expecting`, also where nothing is in flight: then `wake` ends the wait.
+        """
+        if self._done.empty() and (self._running or is_expecting) and patience_s != 0:
             try:
                 async with asyncio.timeout(patience_s):
                     first = await self._done.get()
             except TimeoutError:
                 return []
             await asyncio.sleep(0)  # lets the finished task give back its place
-            return [first, *self._drain()]
+            return [*([first] if first else []), *self._drain()]
         return self._drain()
 
+    def wake(self) -> None:
+        """Ends the wait of `finished`."""
+        self._done.put_nowait(None)
+
     def _drain(self) -> list[Checked]:
-        return [self._done.get_nowait() for _ in range(self._done.qsize())]
+        drained = (self._done.get_nowait() for _ in range(self._done.qsize()))
+        return [checked for checked in drained if checked]
 
     async def abandon(self) -> list[LoginRequest]:
         """Cancels what runs, waits for its end, and returns the logins that were never used.

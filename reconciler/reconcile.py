@@ -288,6 +288,10 @@ async def check(
             for place, reference in references
         }
 
+    def is_at_hand(target: Target) -> bool:
+        references = kinds.shape(target.ref.kind).secrets(target.spec)
+        return all(workspace.secrets.is_at_hand(reference) for _, reference in references)
+
     def reserve(requests: Sequence[LoginRequest]) -> Sequence[LoginVerdict]:
         return store.reserve(requests, now=workspace.clock(), budget=budget)
 
@@ -296,6 +300,7 @@ async def check(
 
     desk = health.Desk(
         resolve=resolve,
+        is_at_hand=is_at_hand,
         reserve=reserve,
         release=store.release,
         fingerprint_key=store.meta.fingerprint_key,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from threading import Lock
 from typing import NoReturn
 from urllib.parse import quote, quote_plus
 
@@ -63,6 +64,9 @@ class Redactor:
     def __init__(self) -> None:
         self._forms: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        # sources learn secrets in threads while others print: a pattern made meanwhile would lack
+        # the newest one, and be kept
+        self._lock = Lock()
 
     def add(self, value: str, username: str = "") -> None:
         """Remembers `value` in every form in which it may come back.
@@ -71,19 +75,24 @@ class Redactor:
         """
         if len(value) < SHORTEST_REDACTED:
             return
-        self._forms.update(_forms(value))
+        forms = _forms(value)
         if username:
-            self._forms.update(_base64_forms(f"{username}:{value}"))
-        self._pattern = None
+            forms |= _base64_forms(f"{username}:{value}")
+        with self._lock:
+            if not forms <= self._forms:
+                self._forms |= forms
+                self._pattern = None
 
     def redact(self, text: str) -> str:
         """Returns `text` with every form of every known secret masked."""
         if not self._forms:
             return text
-        if self._pattern is None:
-            longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-        return self._pattern.sub(MASK, text)
+        with self._lock:
+            if self._pattern is None:
+                longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
+                self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+            pattern = self._pattern
+        return pattern.sub(MASK, text)
 
     def clean(self, text: str, limit: int = LONGEST_FOREIGN) -> str:
         """Returns foreign `text` fit to be stored and shown: redacted, on one line, escaped, cut.

@@ -7,7 +7,7 @@ one that cannot be read is passed over there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from reconciler import apply, fingerprint, kinds, plan, secret_sources
@@ -55,6 +55,7 @@ def read_secrets(
         if row.status.is_live and row.stack == planned.options.stack and row.uid not in gone
     }
     specs = _specs(planned, resources, rows)
+    secrets.fetch(reference for ref, spec in specs.items() for reference in _references(ref, spec))
     fingerprints: dict[str, tuple[Fingerprint, ...]] = {}
     unresolved: list[SecretError] = []
     for ref in sorted(specs):
@@ -83,6 +84,10 @@ def _specs(
             is_as_written = ref in written and not row.hold
             specs[ref] = written[ref] if is_as_written else row.manifest["spec"]
     return specs
+
+
+def _references(ref: Ref, spec: JsonObject) -> Iterator[JsonObject]:
+    return (reference for _, reference in kinds.shape(ref.kind).secrets(spec))
 
 
 def _is_checked(spec: JsonObject, row: Recorded | None) -> bool:

@@ -1,8 +1,8 @@
 """What `reconciler.toml`, the environment and the flags may say, as frozen values.
 
 Pure: `config.py` reads, this module only holds, checks and answers. A project file can come with
-a pull request, so everything under `[secrets]` narrows what is allowed by default and nothing
-widens it.
+a pull request, so everything under its `[secrets]` narrows what is allowed by default. What widens
+it stands in the operator file (`OperatorSecrets`), which no pull request reaches.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from fnmatch import fnmatchcase, translate
 from posixpath import normpath
 from typing import TYPE_CHECKING
 
+from reconciler import paths
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.model import JsonObject
 
 #: Environment variables that a manifest can never name: they steer this program or its loader.
@@ -24,12 +27,75 @@ DENIED_ENVIRONMENT = ("RECONCILER_*", "PATH", "HOME", "LD_*", "DYLD_*", "PYTHON*
 _DENIED_NAME = re.compile("|".join(map(translate, DENIED_ENVIRONMENT)))
 #: Folders outside the project from which secret files may be read.
 SECRET_FOLDERS = ("/run/secrets",)
+#: Services of the keyring that may be named without the operator's consent, as globs.
+KEYRING_SERVICES = ("reconciler", "reconciler/*")
 #: Folders from which public material, such as certificate authorities, may be read as well.
 PUBLIC_FOLDERS = ("/etc/ssl", "/etc/ssh", "/etc/pki", "/usr/share/ca-certificates")
 #: At most this many logins may fail with one credential before it is no longer sent.
 LOGIN_BUDGET = 5
 #: No login attempt lasts longer: the longest `health.timeout`, and the wait for its turn.
 LONGEST_LOGIN_S = 660.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultLogin:
+    """How to log in to Vault; `secret` is a reference that the operator wrote."""
+
+    #: `token`, `approle` or `kubernetes`
+    method: str
+    #: path of the login method, without `auth/`
+    mount: str = ""
+    #: role id of an AppRole, name of a Kubernetes role, or empty
+    role: str = field(default="", repr=False)
+    #: the token, the secret id, or the service account's token
+    secret: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultServer:
+    """A Vault or OpenBao server."""
+
+    #: `https://host:port`
+    address: str
+    namespace: str = ""
+    #: path of a file with the authorities to trust, or empty
+    ca: str = ""
+    #: for one secret, its login included
+    timeout_s: float = 10.0
+    login: VaultLogin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsAccount:
+    """Access to AWS Secrets Manager; the secret parts are references that the operator wrote."""
+
+    region: str
+    #: in place of the region's own, or empty
+    endpoint: str = ""
+    #: path of a file with the authorities to trust, or empty
+    ca: str = ""
+    timeout_s: float = 10.0
+    access_key_id: JsonObject
+    secret_access_key: JsonObject
+    session_token: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSecrets:
+    """What the operator file grants beyond the default."""
+
+    #: absolute folders from which secret files may be read as well
+    file_roots: tuple[str, ...] = ()
+    #: beginnings of command lines that may be run, each with an absolute path first
+    exec_allow: tuple[tuple[str, ...], ...] = ()
+    #: how long a program may take
+    exec_timeout_s: float = 10.0
+    #: services of the keyring that may be named, as globs
+    keyring_allow: tuple[str, ...] = ()
+    #: absolute paths of files with age identities
+    age_identities: tuple[str, ...] = ()
+    vault: VaultServer | None = None
+    aws: AwsAccount | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,22 +110,53 @@ class SecretPolicy:
     env_allow: tuple[str, ...] = ("*",)
     #: folders allowed, relative to the root; narrows the default; empty means the default
     file_allow: tuple[str, ...] = ()
+    #: what the operator file grants; None where there is no such file
+    operator: OperatorSecrets | None = None
 
     def denial(self, reference: JsonObject, *, public: bool = False) -> str:
         """Returns why `reference` is not allowed, as half a sentence, or `""`.
 
         `public` is for material that is no secret, such as `tls.ca`. A file is judged by its path
-        as written; whoever opens it must also refuse links that leave the folder.
+        as written; whoever opens it must also refuse links that leave the folder. Where there is no
+        operator file, what only that can grant is not judged: manifests are also validated on
+        machines on which they are never applied. `ungranted` says it when the secret is read.
         """
         match reference:
             case {"env": str(name)}:
                 return self._env_denial(name)
             case {"store": str()}:
                 return ""
-            case {"file": str(path)}:
-                return self._file_denial(path, public=public)
+            case {"file": str(path)} | {"age": {"file": str(path)}}:
+                return self._file_denial(path, public=public) or self._operator_denial(reference)
+            case {"keyring": {"service": str(service)}}:
+                return self._keyring_denial(service)
+            case {"systemdCredential": _} | {"vault": _} | {"exec": _} | {"aws": _}:
+                return self._operator_denial(reference)
             case _:
                 return "no such secret source exists"
+
+    def ungranted(self, reference: JsonObject) -> str:
+        """Returns which grant of the operator file `reference` lacks, as half a sentence, or `""`.
+
+        It lacks all of them where there is no operator file.
+        """
+        given = self.operator or OperatorSecrets()
+        match reference:
+            case {"vault": _} if given.vault is None:
+                return "the operator file names no server in `[secrets.vault]`"
+            case {"aws": _} if given.aws is None:
+                return "the operator file names no account in `[secrets.aws]`"
+            case {"age": _} if not given.age_identities:
+                return "the operator file names no identity in `secrets.age.identities`"
+            case {"exec": [*argv]} if not any(
+                _begins(argv, allowed) for allowed in given.exec_allow
+            ):
+                return "the operator file does not allow this command in `secrets.exec.allow`"
+            case _:
+                return ""
+
+    def _operator_denial(self, reference: JsonObject) -> str:
+        return self.ungranted(reference) if self.operator else ""
 
     def _env_denial(self, name: str) -> str:
         if _DENIED_NAME.match(name):
@@ -70,16 +167,26 @@ class SecretPolicy:
 
     def _file_denial(self, path: str, *, public: bool) -> str:
         absolute = self.absolute(path)
-        if any(_is_under(absolute, folder) for folder in self.folders(public=public)):
+        if any(paths.is_beneath(absolute, folder) for folder in self.folders(public=public)):
             return ""
         return "the file is outside the project root and the folders for secrets"
+
+    def _keyring_denial(self, service: str) -> str:
+        granted = self.operator.keyring_allow if self.operator else ()
+        if any(fnmatchcase(service, allowed) for allowed in (*KEYRING_SERVICES, *granted)):
+            return ""
+        return "the service is none of those that connections may read"
 
     def folders(self, *, public: bool = False) -> tuple[str, ...]:
         """Returns the absolute folders that files may be read from."""
         if self.file_allow and not public:
             return tuple(self.absolute(folder) for folder in self.file_allow)
         given = (self.credentials_directory,) if self.credentials_directory else ()
-        return (self.root, *SECRET_FOLDERS, *given, *(PUBLIC_FOLDERS if public else ()))
+        granted = self.operator.file_roots if self.operator else ()
+        return (
+            *(self.root, *SECRET_FOLDERS, *given, *granted),
+            *(PUBLIC_FOLDERS if public else ()),
+        )
 
     def absolute(self, path: str) -> str:
         """Returns `path` against the project root, with `.` and `..` folded."""
@@ -125,5 +232,12 @@ class Settings:
     health: HealthSettings = HealthSettings()
 
 
-def _is_under(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+def _begins(argv: Sequence[str], allowed: Sequence[str]) -> bool:
+    """Whether a command line begins with what is allowed, and adds no option to it.
+
+    An option that a manifest adds could make an allowed program do something else altogether.
+    """
+    added = argv[len(allowed) :]
+    return tuple(argv[: len(allowed)]) == tuple(allowed) and not any(
+        word.startswith("-") for word in added
+    )

@@ -40,7 +40,10 @@ _AT_KEY = frozenset({"E304"})
 _ELSEWHERE = {
     "env": "give the value to the program under another name",
     "file": "keep the file in the project or in a folder for secrets such as `/run/secrets`",
+    "keyring": "use the service `reconciler`, or have the operator file allow this one",
 }
+#: Of every other source.
+_GRANTED = "have whoever runs this machine grant it in the operator file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +199,7 @@ def _beside_schema(
             if denial:
                 path = ("spec", *_path(spec, place), *reference)
                 message = f"the reference is refused: {denial}"
-                hint = _ELSEWHERE.get(next(iter(reference)), "")
+                hint = _ELSEWHERE.get(next(iter(reference)), _GRANTED)
                 yield _diagnostic(document, "E302", path, message, hint)
 
 

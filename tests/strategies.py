@@ -31,6 +31,18 @@ thresholds = st.integers(1, 100)
 references = st.builds(
     lambda name: {"env": name}, st.from_regex(r"\A[A-Z_][A-Z0-9_]{0,8}\Z")
 ) | st.builds(lambda name: {"file": f"secrets/{name}"}, words)
+references |= st.sampled_from(
+    [
+        {"systemdCredential": "orders"},
+        {"vault": {"path": "apps/orders", "field": "password"}},
+        {"vault": {"mount": "kv/team", "path": "orders", "field": "a b", "version": 3.0}},
+        {"exec": ["/usr/bin/pass", "show", "orders"]},
+        {"keyring": {"service": "reconciler", "username": "orders"}},
+        {"age": {"file": "secrets/orders.age"}},
+        {"aws": {"secretId": "prod/orders"}},
+        {"aws": {"secretId": "arn:aws:secretsmanager:eu-central-1:1:secret:a", "key": "b"}},
+    ]
+)
 public_references = st.builds(lambda name: {"file": f"{name}.pem"}, words)
 
 metadata = st.fixed_dictionaries(
@@ -192,7 +204,7 @@ sql_manifests = _manifest("SqlConnection", server_spec | file_spec)
 manifests = api_manifests | sql_manifests
 
 #: What people and fuzzers put where something else belongs.
-oddities = st.sampled_from(
+oddities: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         True,
@@ -231,6 +243,14 @@ oddities = st.sampled_from(
         {"env": None},
         {"env": "A\n"},
         {"vault": "x"},
+        {"vault": {"path": "a/../b", "field": "x"}},
+        {"vault": {"path": "a?b", "field": "x", "address": "y"}},
+        {"exec": []},
+        {"exec": "ls"},
+        {"exec": ["a\n"]},
+        {"systemdCredential": ".."},
+        {"age": "x"},
+        {"keyring": {"service": "x"}},
         {"method": "bearer"},
         {"method": "nosuch"},
         {"method": None},

@@ -77,6 +77,57 @@ StoredName: TypeAlias = Annotated[
 FilePath: TypeAlias = Annotated[str, Field(pattern=whole(f"{PRINTABLE}+"), max_length=1000)]
 
 
+#: One word of a command line, or a name that another system gives.
+Text: TypeAlias = Annotated[str, Field(pattern=whole(f"{PRINTABLE}+"), max_length=1000)]
+#: Part of a path of another system, which goes into a URL: no `.`, `..`, `?`, `#`, `%` or empty.
+_SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.@=+~-]+"
+Segments: TypeAlias = Annotated[
+    str, Field(pattern=whole(f"{_SEGMENT}(?:/{_SEGMENT})*"), max_length=500)
+]
+
+
+class VaultSecret(SpecModel):
+    """A field of a secret in a Vault or OpenBao server; the operator file names the server."""
+
+    mount: Segments = Field(default="secret", description="Where the KV v2 engine is mounted.")
+    path: Segments = Field(
+        description="Path below the mount, without `data/`.", examples=["apps/orders"]
+    )
+    field: Text = Field(description="Key in the secret.", examples=["password"])
+    version: Annotated[int, Field(ge=1), INTEGRAL] | None = Field(
+        default=None, description="Version of the secret; the newest where it is left out."
+    )
+
+
+class KeyringEntry(SpecModel):
+    """An entry of the user's keyring."""
+
+    service: Text = Field(description="Name of the service.", examples=["reconciler"])
+    username: Text = Field(description="User name of the entry.", examples=["orders"])
+
+
+class AgeFile(SpecModel):
+    """A file encrypted with age; the operator file names the identities that open it."""
+
+    file: FilePath = Field(
+        description="Path of a file, relative to the project root.",
+        examples=["secrets/orders.age"],
+    )
+
+
+class AwsSecret(SpecModel):
+    """A secret of AWS Secrets Manager; the operator file names region and account."""
+
+    secret_id: Annotated[str, Field(pattern=whole("[A-Za-z0-9/_+=.@:!-]+"), max_length=2048)] = (
+        Field(description="Name or ARN of the secret.", examples=["prod/orders"])
+    )
+    key: Text | None = Field(
+        default=None,
+        description="Key in a secret that is a JSON object; all of it where it is left out.",
+        examples=["password"],
+    )
+
+
 class SecretReference(SpecModel):
     """Where a secret is; exactly one source. The secret itself is never written in a manifest."""
 
@@ -97,12 +148,43 @@ class SecretReference(SpecModel):
         description="Name of a secret that `reconciler secret set` stored.",
         examples=["orders-password"],
     )
+    systemd_credential: Annotated[str, Field(pattern=whole(_SEGMENT), max_length=255)] | None = (
+        Field(
+            default=None,
+            description="Name of a credential that systemd gives the service.",
+            examples=["orders-password"],
+        )
+    )
+    vault: VaultSecret | None = Field(
+        default=None,
+        description="Field of a secret in Vault.",
+        examples=[{"path": "apps/orders", "field": "password"}],
+    )
+    exec: Annotated[tuple[Text, ...], Field(strict=False, min_length=1, max_length=32)] | None = (
+        Field(
+            default=None,
+            description="A program and its arguments; it prints the secret. No shell.",
+            examples=[["/usr/bin/pass", "show", "orders"]],
+        )
+    )
+    keyring: KeyringEntry | None = Field(
+        default=None,
+        description="Entry of the user's keyring.",
+        examples=[{"service": "reconciler", "username": "orders"}],
+    )
+    age: AgeFile | None = Field(
+        default=None, description="Encrypted file.", examples=[{"file": "secrets/orders.age"}]
+    )
+    aws: AwsSecret | None = Field(
+        default=None,
+        description="Secret of AWS Secrets Manager.",
+        examples=[{"secretId": "prod/orders", "key": "password"}],
+    )
 
     @model_validator(mode="after")
     def has_one_source(self) -> SecretReference:
         """Returns itself; none and several sources are refused."""
-        given = [value for value in (self.env, self.file, self.store) if value is not None]
-        if len(given) != 1:
+        if len(self.model_fields_set) != 1:
             raise ValueError("a reference has exactly one source")
         return self
 

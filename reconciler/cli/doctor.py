@@ -19,7 +19,7 @@ from importlib import import_module, metadata
 
 import click
 
-from reconciler import config
+from reconciler import config, operator_file
 from reconciler.cli import checking, frame
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, ReconcilerError, StoreMissing
@@ -104,6 +104,7 @@ def _checks(session: Session) -> Iterator[Check]:
         yield from _drivers(())
         yield _git(session)
         return
+    yield _operator(session)
     manifests, resources = _manifests(session)
     yield manifests
     yield from _drivers(resources)
@@ -116,6 +117,14 @@ def _project(session: Session) -> Check:
     file = session.configuration.file
     text = file or f"{session.settings.root}, without reconciler.toml"
     return Check(state=State.GOOD, subject="project", text=text)
+
+
+def _operator(session: Session) -> Check:
+    file = session.configuration.operator_file
+    if not file:
+        text = f"none: {operator_file.DEFAULT} does not exist; the defaults hold"
+        return Check(state=State.ABSENT, subject="operator file", text=text)
+    return Check(state=State.GOOD, subject="operator file", text=file)
 
 
 def _manifests(session: Session) -> tuple[Check, tuple[Resource, ...]]:

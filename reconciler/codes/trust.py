@@ -16,9 +16,9 @@ TRUST = {
         text=(
             "The field holds a secret, and its value stands in the file. Manifests are committed, "
             "reviewed and copied, so a secret is never written there: the field holds a reference "
-            "to where it is kept, `{env: NAME}` or `{file: path}`. Move the value, and replace it "
-            "where it is used if the file was ever committed: history keeps it. The value is "
-            "shown nowhere."
+            "to where it is kept, such as `{env: NAME}` or `{file: path}`. Move the value, and "
+            "replace it where it is used if the file was ever committed: history keeps it. The "
+            "value is shown nowhere."
         ),
         failing=api(_URL + "auth: {method: bearer, token: a-made-up-token}"),
         fixed=api(_URL + "auth: {method: bearer, token: {env: CRM_TOKEN}}"),
@@ -28,8 +28,10 @@ TRUST = {
         text=(
             "The reference names something that no connection may have: an environment variable "
             "that steers this program or its loader, a file outside the project root and the "
-            "folders for secrets, or what `[secrets]` in `reconciler.toml` leaves out. Otherwise "
-            "a one-line change in a pull request could send any file of the machine to any host."
+            "folders for secrets, a service of the keyring that is not its own, what `[secrets]` "
+            "in `reconciler.toml` leaves out, or what the operator file of this machine does not "
+            "grant: a command, a server. Otherwise a one-line change in a pull request could send "
+            "any file of the machine to any host."
         ),
         failing=api(_URL + "auth: {method: bearer, token: {file: /etc/shadow}}"),
         fixed=api(_URL + "auth: {method: bearer, token: {file: /run/secrets/crm}}"),
@@ -37,8 +39,12 @@ TRUST = {
     "E303": Code(
         title="malformed secret reference",
         text=(
-            "A reference is a mapping with exactly one key, the source, and its argument as text: "
-            "`{env: NAME}` for an environment variable, `{file: path}` for a file."
+            "A reference is a mapping with exactly one key, the source, and its argument: "
+            "`{env: NAME}` for an environment variable, `{file: path}` for a file, "
+            "`{systemdCredential: NAME}`, `{vault: {path: ..., field: ...}}`, "
+            "`{exec: [program, argument]}`, `{keyring: {service: ..., username: ...}}`, "
+            "`{age: {file: ...}}` or `{aws: {secretId: ...}}`. Addresses and credentials of a "
+            "server that keeps secrets are no part of it: they stand in the operator file."
         ),
         failing=api(_URL + "auth: {method: bearer, token: {environment: CRM_TOKEN}}"),
         fixed=api(_URL + "auth: {method: bearer, token: {env: CRM_TOKEN}}"),

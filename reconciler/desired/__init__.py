@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
-from reconciler import validate
+from reconciler import beneath, validate
 from reconciler.desired import shares
 from reconciler.diagnostics import clashes
 from reconciler.errors import InvalidManifests
-from reconciler.manifests import beneath, find, read
+from reconciler.manifests import find, read
 from reconciler.model import Accepted, Diagnostic, Document, ReadFile, Resource, Severity
 from reconciler.recall import Recall
 from reconciler.settings import SecretPolicy, Settings

@@ -17,8 +17,8 @@ import os
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from reconciler import validate
-from reconciler.manifests import beneath, loader, read
+from reconciler import beneath, validate
+from reconciler.manifests import loader, read
 from reconciler.manifests.find import File
 from reconciler.model import Accepted, Json, Location, ReadFile, Ref, Resource
 from reconciler.settings import SecretPolicy

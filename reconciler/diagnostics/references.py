@@ -7,16 +7,22 @@ names of its keys: `{hunter2}` is a mapping in YAML. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
+from typing import Any
 
 from reconciler.diagnostics import wording
 from reconciler.model import Json, JsonObject, Path
 
+#: JSON Schema type of an argument -> what it is in Python.
+_SHAPES: Mapping[str, type[Any]] = {"string": str, "array": list, "object": dict}
 
-def explain(document: JsonObject, path: Path, sources: Collection[str]) -> tuple[str, str, str]:
+
+def explain(
+    document: JsonObject, path: Path, sources: Mapping[str, JsonObject]
+) -> tuple[str, str, str]:
     """Returns code, message and hint for the malformed reference at `path`.
 
-    `sources` are the keys that a reference may have.
+    `sources` are the keys that a reference may have, with the schemas of their arguments.
     """
     value: Json = document
     for part in path:
@@ -35,7 +41,7 @@ def explain(document: JsonObject, path: Path, sources: Collection[str]) -> tuple
             return "E301", f"a secret is written in {field}", hint
 
 
-def _mistake(reference: JsonObject, sources: Collection[str]) -> str:
+def _mistake(reference: JsonObject, sources: Mapping[str, JsonObject]) -> str:
     if not reference:
         return "names no source"
     if len(reference) > 1:
@@ -43,9 +49,28 @@ def _mistake(reference: JsonObject, sources: Collection[str]) -> str:
     source, argument = next(iter(reference.items()))
     if source not in sources:
         return f"names no known source: use {wording.quoted(sources)}"
-    if not isinstance(argument, str):
-        return f"must give `{source}` as text"
+    return _wrong_argument(source, argument, sources[source])
+
+
+def _wrong_argument(source: str, argument: Json, schema: JsonObject) -> str:
+    if not isinstance(argument, _SHAPES[schema["type"]]):
+        return f"must give `{source}` as {wording.TYPES[schema['type']]}{_of(schema)}"
+    fields = schema.get("properties")
+    if fields:
+        missing = [key for key in schema["required"] if key not in argument]
+        if missing:
+            return f"lacks {wording.quoted(missing, 'and')} in `{source}`"
+        if argument.keys() - fields.keys():
+            known = wording.quoted(sorted(fields), "and")
+            return f"has an unknown field in `{source}`: it takes {known}"
     return f"is not in the form of `{source}`"
+
+
+def _of(schema: JsonObject) -> str:
+    """Returns what a list or a mapping consists of."""
+    if "required" in schema:
+        return f" with {wording.quoted(schema['required'], 'and')}"
+    return " of texts" if "items" in schema else ""
 
 
 def env_name(document: JsonObject, key: str) -> str:

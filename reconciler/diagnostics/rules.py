@@ -247,9 +247,7 @@ def _property_name(failure: Failure) -> Fault:
 
 def _secret(failure: Failure, depth: int) -> Fault:
     path = failure.path[:depth]
-    sources = [
-        source for schema in failure.trail.levels[depth] for source in schema.get("properties", ())
-    ]
+    sources = failure.trail.properties(depth)
     code, message, hint = references.explain(failure.document.data, path, sources)
     return Fault(code=code, path=path, message=message, hint=hint)
 

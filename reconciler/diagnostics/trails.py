@@ -45,10 +45,19 @@ class Trail:
 
     def property(self, name: str) -> JsonObject:
         """Returns the schema of one property of the failing value, its reference merged in."""
-        properties = [schema["properties"] for schema in self.levels[-1] if "properties" in schema]
-        known: JsonObject = next((each[name] for each in reversed(properties) if name in each), {})
+        return self.properties(-1).get(name, {})
+
+    def properties(self, depth: int) -> dict[str, JsonObject]:
+        """Returns the schemas of the properties of the value at `depth`, references merged in."""
+        known: dict[str, JsonObject] = {}
+        for schema in self.levels[depth]:
+            known |= schema.get("properties", {})
+        return {name: self.merged(schema) for name, schema in known.items()}
+
+    def merged(self, schema: JsonObject) -> JsonObject:
+        """Returns `schema` with what it refers to; what stands beside a reference wins."""
         found: dict[str, Json] = {}
-        for part in reversed(_resolved(self.root, known)):
+        for part in reversed(_resolved(self.root, schema)):
             found |= part
         return found
 

@@ -15,7 +15,8 @@ from fnmatch import fnmatchcase
 from operator import attrgetter
 from pathlib import Path
 
-from reconciler.manifests import beneath, findings
+from reconciler import paths
+from reconciler.manifests import findings
 from reconciler.manifests.findings import Note
 from reconciler.manifests.walk import is_bad_name, walk
 from reconciler.model import Diagnostic, Location
@@ -117,13 +118,13 @@ class _Search:
 
     def _top_of(self, absolute: str) -> str:
         """Returns the folder that a path given by itself must not leave by a link."""
-        is_inside = beneath.is_beneath(absolute, self._root)
+        is_inside = paths.is_beneath(absolute, self._root)
         return self._root if is_inside else os.path.dirname(absolute)
 
     def _resolve(self, absolute: str) -> str | None:
         """Returns a path without links; None, and says so, where it leads out."""
         resolved = os.path.realpath(absolute)
-        if beneath.is_beneath(resolved, os.path.realpath(self._top_of(absolute))):
+        if paths.is_beneath(resolved, os.path.realpath(self._top_of(absolute))):
             return resolved
         self._report(findings.OUTSIDE, self._display(absolute))
         return None
@@ -175,7 +176,7 @@ class _Search:
 
     def _display(self, absolute: str) -> str:
         """Returns an absolute path as it is shown and recorded."""
-        is_inside = beneath.is_beneath(absolute, self._root)
+        is_inside = paths.is_beneath(absolute, self._root)
         return os.path.relpath(absolute, self._root) if is_inside else absolute
 
     def _report(self, note: Note, path: str) -> None:

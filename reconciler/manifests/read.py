@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from errno import ELOOP, EMLINK, ENOENT, ENOTDIR, ENXIO
 from typing import BinaryIO, TypeAlias
 
-from reconciler.manifests import beneath, findings, loader
+from reconciler import beneath, paths
+from reconciler.manifests import findings, loader
 from reconciler.manifests.find import STANDARD_INPUT, File, Found, find
 from reconciler.manifests.findings import Note
 from reconciler.model import Accepted, Diagnostic, Document, Location, Severity
@@ -117,7 +118,7 @@ def _attempt(file: File, folders: beneath.Folders, *, is_link: bool) -> bytes | 
     name = file.name
     if is_link:
         resolved = os.path.realpath(os.path.join(file.folder, name))
-        if not beneath.is_beneath(resolved, file.folder):
+        if not paths.is_beneath(resolved, file.folder):
             return findings.OUTSIDE
         name = os.path.relpath(resolved, file.folder)
     parent, _, leaf = name.rpartition("/")

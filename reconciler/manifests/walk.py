@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from fnmatch import translate
 from typing import TypeAlias
 
-from reconciler.manifests import beneath, findings
+from reconciler import beneath, paths
+from reconciler.manifests import findings
 from reconciler.manifests.findings import Note
 
 #: JSON is YAML too, but a project is full of JSON files that are no manifests (a saved plan is
@@ -75,7 +76,7 @@ class _Walk:
             return
         if is_bad_name(name):
             yield name, name, findings.BAD_NAME
-        elif not beneath.is_beneath(resolved, self._top):
+        elif not paths.is_beneath(resolved, self._top):
             yield name, name, findings.OUTSIDE
         elif not is_there:
             yield name, name, findings.BROKEN_LINK

@@ -6,11 +6,9 @@ library does to the process's own. Which names are allowed is the policy's busin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from reconciler.errors import SecretError
-from reconciler.secret_sources import LONGEST_SECRET_BYTES
-from reconciler.settings import SecretPolicy
+from reconciler.model import Json
+from reconciler.secret_sources import LONGEST_SECRET_BYTES, Access
 
 
 class EnvSource:
@@ -19,11 +17,10 @@ class EnvSource:
     #: the environment of a process is its owner's alone: there is nothing to warn of
     warnings: tuple[str, ...] = ()
 
-    def __init__(self, policy: SecretPolicy, environment: Mapping[str, str]) -> None:
-        _ = policy  # names were judged before; the argument is the Protocol's
-        self._environment = environment
+    def __init__(self, access: Access) -> None:
+        self._environment = access.environment
 
-    def read(self, argument: str, *, public: bool) -> str:  # noqa: ARG002 -- the same for both
+    def read(self, argument: Json, *, public: bool) -> str:  # noqa: ARG002 -- the same for both
         """Returns the value of the variable called `argument`.
 
         Raises:

@@ -11,18 +11,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping
 
+from reconciler import beneath, paths
 from reconciler.errors import SecretError
-from reconciler.secret_sources import LONGEST_SECRET_BYTES
+from reconciler.model import Json
+from reconciler.secret_sources import LONGEST_SECRET_BYTES, Access, texts
 from reconciler.settings import SecretPolicy
 
 #: A bundle of certificate authorities is longer than any secret.
 _LONGEST_PUBLIC_BYTES = 1024 * 1024
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: Non-blocking, because opening a pipe would wait for its writer.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 #: Why a file cannot be opened, by errno (open(2)).
 _PROBLEMS = {
@@ -39,9 +36,8 @@ _PROBLEMS = {
 class FileSource:
     """Reads files below the folders of the policy."""
 
-    def __init__(self, policy: SecretPolicy, environment: Mapping[str, str]) -> None:
-        _ = environment
-        self._policy = policy
+    def __init__(self, access: Access) -> None:
+        self._policy = access.policy
         self._warnings: list[str] = []
 
     @property
@@ -49,7 +45,7 @@ class FileSource:
         """Returns which of the secret files read so far everybody on this machine can read."""
         return tuple(self._warnings)
 
-    def read(self, argument: str, *, public: bool) -> str:
+    def read(self, argument: Json, *, public: bool) -> str:
         """Returns the text of the file at `argument`; a secret loses one trailing newline.
 
         Editors and `echo` end a file with a newline, and no secret is meant to have it. Relative
@@ -61,74 +57,53 @@ class FileSource:
         """
         name = f"the file {argument}"
         limit = _LONGEST_PUBLIC_BYTES if public else LONGEST_SECRET_BYTES
-        try:
-            data, mode = self._read_bytes(argument, limit, public=public)
-        except OSError as error:
-            problem = _PROBLEMS.get(error.errno or 0, "cannot be read")
-            raise SecretError(
-                f"{name} {problem}", f"put it at {self._policy.absolute(argument)}"
-            ) from None
-        except ValueError:  # a NUL or a lone surrogate, which no file name can hold
-            raise SecretError("the name of the file cannot be one", "correct it") from None
-        text = _decode(name, data, limit)
+        data, mode = read_bytes(argument, self._policy, limit=limit, public=public)
+        text = texts.decoded(name, data, limit)
         if public:
             return text
         if mode & stat.S_IROTH:
             self._warnings.append(f"{name} is readable by everybody on this machine: chmod 600")
-        text = _without_newline(text)
-        if not text:
-            raise SecretError(f"{name} is empty", "write the secret into it")
-        return text
+        return texts.filled(name, texts.without_newline(text))
 
-    def _read_bytes(self, argument: str, limit: int, *, public: bool) -> tuple[bytes, int]:
-        """Returns at most `limit` + 1 bytes and the mode; raises OSError, SecretError."""
-        real = os.path.realpath(self._policy.absolute(argument), strict=True)
-        for folder in map(os.path.realpath, self._policy.folders(public=public)):
-            inside = real.removeprefix(folder.rstrip("/") + "/")
-            if inside != real:
-                break
-        else:
+
+def read_bytes(
+    path: str, policy: SecretPolicy, *, limit: int, public: bool = False
+) -> tuple[bytes, int]:
+    """Returns the content of the file at `path`, at most `limit` + 1 bytes, and its mode.
+
+    Raises:
+        SecretError: outside the folders of `policy`, not a regular file, or it cannot be read.
+    """
+    name = f"the file {path}"
+    try:
+        real = os.path.realpath(policy.absolute(path), strict=True)
+        folder = _folder_of(real, policy.folders(public=public))
+        if folder is None:
             raise SecretError(
-                f"the file {argument} is outside the project root and the folders for secrets",
+                f"{name} is outside the project root and the folders for secrets",
                 "keep it below the project root or in /run/secrets; links do not lead out",
             )
-        descriptor = _open_below(folder, inside)
-        try:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise SecretError(f"the file {argument} is not a regular file")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                return file.read(limit + 1), facts.st_mode
-        finally:
-            os.close(descriptor)
+        return _read_beneath(folder, paths.inside(real, folder), limit)
+    except beneath.NotRegular:
+        raise SecretError(f"{name} is not a regular file") from None
+    except OSError as error:
+        problem = _PROBLEMS.get(error.errno or 0, "cannot be read")
+        raise SecretError(f"{name} {problem}", f"put it at {policy.absolute(path)}") from None
+    except ValueError:  # a NUL or a lone surrogate, which no file name can hold
+        raise SecretError("the name of the file cannot be one", "correct it") from None
 
 
-def _open_below(folder: str, inside: str) -> int:
-    """Returns a descriptor of the file at `inside`, a path without links, below `folder`."""
-    *folders, name = inside.split("/")
-    current = os.open(folder, _FOLDER)
+def _folder_of(real: str, folders: tuple[str, ...]) -> str | None:
+    resolved = map(os.path.realpath, folders)
+    return next((folder for folder in resolved if paths.is_beneath(real, folder)), None)
+
+
+def _read_beneath(folder: str, inside: str, limit: int) -> tuple[bytes, int]:
+    parent, _, name = inside.rpartition("/")
+    within = beneath.open_folder(folder, parent)
     try:
-        for part in folders:
-            following = os.open(part, _FOLDER, dir_fd=current)
-            os.close(current)
-            current = following
-        return os.open(name, _FILE, dir_fd=current)
+        descriptor, facts = beneath.open_file(name or ".", folder=within)
     finally:
-        os.close(current)
-
-
-def _decode(name: str, data: bytes, limit: int) -> str:
-    if len(data) > limit:
-        raise SecretError(f"{name} is longer than {limit // 1024} KiB", "check the path")
-    if not data:
-        raise SecretError(f"{name} is empty", "write the secret into it")
-    if b"\0" in data:
-        raise SecretError(f"{name} has a NUL character", "only text can be a secret")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:  # its `object` is the value
-        raise SecretError(f"{name} is not UTF-8", "only text can be a secret") from None
-
-
-def _without_newline(text: str) -> str:
-    return text.removesuffix("\r\n" if text.endswith("\r\n") else "\n")
+        os.close(within)
+    with open(descriptor, "rb") as file:
+        return file.read(limit + 1), facts.st_mode

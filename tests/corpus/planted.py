@@ -1,6 +1,7 @@
 """A project with a secret in every place that may hold one, and endpoints that give them all away.
 
-Every authentication method of both kinds, from variables and from files, against servers that echo
+Every authentication method of both kinds, from variables and from files, and a secret from every
+other source, which has secrets of its own, against servers that echo
 what they were sent in the status line, in headers, in the redirect and in the body, and databases
 whose error texts hold the password in all its forms.
 """
@@ -16,11 +17,15 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+import pyrage  # type: ignore[import-untyped]
+
 from reconciler.model import JsonObject
 from tests.corpus.canary import make_canary, make_key
 from tests.servers import sql_peers
 from tests.servers.certificates import Authority
 from tests.servers.http import Client, Route, Server, http_server
+from tests.servers.secrets_manager import ACCESS_KEY_ID, REGION, secrets_manager
+from tests.servers.vault import ROLE_ID, vault
 
 #: Variables and files, each with a secret of its own.
 VARIABLES = (
@@ -80,6 +85,48 @@ _AUTH: Mapping[str, JsonObject] = {
         "headers": {"X-Id": {"env": "PAIR_ID"}, "X-Pair": {"file": "secrets/pair-key"}},
     },
 }
+#: A secret of its own from every source but variables and files.
+_SOURCES: Mapping[str, JsonObject] = {
+    "vault": {"vault": {"path": "apps/orders", "field": "token"}},
+    # the path is that of the operator's folder
+    "exec": {"exec": ["/bin/cat"]},
+    "keyring": {"keyring": {"service": "reconciler", "username": "orders"}},
+    "age": {"age": {"file": "secrets/orders.age"}},
+    "aws": {"aws": {"secretId": "orders", "key": "token"}},
+    "systemdCredential": {"systemdCredential": "orders"},
+}
+#: Secrets that these sources need for themselves.
+_OWN = ("secret id of Vault", "token of Vault", "key of AWS")
+#: How many endpoints there are.
+APIS = len(_AUTH) * len(STATUSES) + len(_SOURCES)
+_OPERATOR = """
+[secrets.exec]
+allow = [["/bin/cat"]]
+[secrets.age]
+identities = ["{own}/identity"]
+[secrets.vault]
+address = "{vault}"
+[secrets.vault.auth]
+method = "approle"
+role_id = "{role}"
+secret_id = {{file = "{own}/secret-id"}}
+[secrets.aws]
+region = "{region}"
+endpoint = "{aws}"
+access_key_id = {{env = "AWS_KEY_ID"}}
+secret_access_key = {{file = "{own}/aws-key"}}
+"""
+_KEYRING = """
+import keyring
+from keyring.backend import KeyringBackend
+class Drawer(KeyringBackend):
+    priority = 1
+    def get_password(self, service, username):
+        return {value!r} if (service, username) == ("reconciler", "orders") else None
+    def set_password(self, service, username, password):
+        raise NotImplementedError
+keyring.set_keyring(Drawer())
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +137,8 @@ class Planted:
     canaries: Mapping[str, str]
     env: Mapping[str, str]
     server: Server
+    #: Python that gives the process its keyring
+    prelude: str
     #: a store that is a server which gives its password away
     leaky_state: str
 
@@ -114,6 +163,8 @@ def planted(folder: Path) -> Iterator[Planted]:
     canaries = {name: make_canary() for name in (*VARIABLES, *FILES)}
     canaries |= {"KEY_IN_COOKIE": make_canary(_COOKIE_SAFE), "RECONCILER_KEY": make_key()}
     canaries[STORED] = make_canary()
+    canaries |= {name: make_canary() for name in _SOURCES}
+    canaries |= {name: make_canary("/+=-_") for name in _OWN}
     canaries |= {"state password": make_canary(), "other variable": make_canary()}
     for name in FILES:
         file = folder / "secrets" / name
@@ -130,12 +181,58 @@ def planted(folder: Path) -> Iterator[Planted]:
         }
         certificate = Authority().client().certificate
         (folder / "secrets" / "client.pem").write_text(certificate)
-        manifests = [*_apis(server), _mutual(), *_databases(ports)]
+        env |= running.enter_context(_sources(folder, canaries))
+        manifests = [*_apis(server, folder), _mutual(), *_databases(ports)]
         (folder / "manifests").mkdir()
         (folder / "manifests/all.yaml").write_text("\n---\n".join(map(json.dumps, manifests)))
         password = quote(canaries["state password"], safe="")
         url = f"postgresql://user:{password}@127.0.0.1:{ports['state']}/state"
-        yield Planted(folder=folder, canaries=canaries, env=env, server=server, leaky_state=url)
+        yield Planted(
+            folder=folder,
+            canaries=canaries,
+            env=env,
+            server=server,
+            prelude=_KEYRING.replace("{value!r}", repr(canaries["keyring"])),
+            leaky_state=url,
+        )
+
+
+@contextmanager
+def _sources(folder: Path, canaries: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Sets up the other sources beside `folder`; gives the variables that lead to them."""
+    identity = pyrage.x25519.Identity.generate()
+    canaries["age identity"] = str(identity)
+    sealed = pyrage.encrypt(canaries["age"].encode(), [identity.to_public()])
+    (folder / "secrets" / "orders.age").write_bytes(sealed)
+    own = folder.parent / "operator"
+    (own / "credentials").mkdir(parents=True)
+    contents = {
+        "printed": canaries["exec"],
+        "secret-id": canaries["secret id of Vault"],
+        "aws-key": canaries["key of AWS"],
+        "identity": str(identity),
+        "credentials/orders": canaries["systemdCredential"],
+    }
+    for name, content in contents.items():
+        (own / name).write_text(content)
+        (own / name).chmod(0o600)
+    document = json.dumps({"token": canaries["aws"], "other": 1})
+    with (
+        vault({"secret/apps/orders": [{"token": canaries["vault"]}]}) as peer,
+        secrets_manager({"orders": document}, canaries["key of AWS"]) as manager,
+    ):
+        peer.secret_id = canaries["secret id of Vault"]
+        peer.next_token = canaries["token of Vault"]
+        granted = _OPERATOR.format(
+            vault=peer.server.url, aws=manager.server.url, own=own, role=ROLE_ID, region=REGION
+        )
+        (own / "operator.toml").write_text(granted)
+        (own / "operator.toml").chmod(0o600)
+        yield {
+            "RECONCILER_OPERATOR_CONFIG": str(own / "operator.toml"),
+            "CREDENTIALS_DIRECTORY": str(own / "credentials"),
+            "AWS_KEY_ID": ACCESS_KEY_ID,
+        }
 
 
 def _manifest(kind: str, name: str, spec: JsonObject) -> JsonObject:
@@ -143,17 +240,22 @@ def _manifest(kind: str, name: str, spec: JsonObject) -> JsonObject:
     return {"apiVersion": "reconciler/v1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def _apis(server: Server) -> Iterator[JsonObject]:
-    for status in STATUSES:
-        for name, auth in _AUTH.items():
-            path = f"/{name}-{status}"
-            server.routes[path] = parrot(status)
-            spec = {
-                "baseUrl": server.url + path,
-                "auth": auth,
-                "health": {"expect": {"json": {"/absent": 1}, "text": "target"}},
-            }
-            yield _manifest("ApiConnection", path[1:], spec)
+def _apis(server: Server, folder: Path) -> Iterator[JsonObject]:
+    auths = {
+        f"{name}-{status}": (auth, status) for name, auth in _AUTH.items() for status in STATUSES
+    }
+    for name, reference in _SOURCES.items():
+        printed = {"exec": [*reference.get("exec", ()), f"{folder.parent}/operator/printed"]}
+        token = printed if name == "exec" else reference
+        auths[f"from-{name.lower()}"] = ({"method": "bearer", "token": token}, 500)
+    for name, (auth, status) in auths.items():
+        server.routes[f"/{name}"] = parrot(status)
+        spec = {
+            "baseUrl": f"{server.url}/{name}",
+            "auth": auth,
+            "health": {"expect": {"json": {"/absent": 1}, "text": "target"}},
+        }
+        yield _manifest("ApiConnection", name, spec)
 
 
 def _mutual() -> JsonObject:

@@ -129,11 +129,31 @@ CASES = (
         says="200 OK",
         may_record=True,
     ),
+    *(
+        Case(
+            row="B101",
+            what=f"path {path}",
+            prepare=api(
+                f"auth: {{method: bearer, token: {{vault: {{path: '{path}', field: {CANARY}}}}}}}"
+            ),
+            says="E303]: the reference in `spec.auth.token` is not in the form of `vault`",
+        )
+        for path in ("apps/../../sys/raw", "..", "a?list=true", "a#b", "a/%2e%2e/b", "/a", "a//b")
+    ),
+    Case(
+        row="B103",
+        what="address of a vault beside the path",
+        prepare=api(
+            "auth: {method: bearer, token: "
+            f"{{vault: {{path: a, field: b, address: 'https://{CANARY}'}}}}}}"
+        ),
+        says="has an unknown field in `vault`: it takes `field`, `mount`, `path` and `version`",
+    ),
     Case(
         row="B103",
         what="address of a vault",
         prepare=api(f"auth: {{method: bearer, token: {{vault: {{address: '{CANARY}'}}}}}}"),
-        says="E303]: the reference in `spec.auth.token` names no known source",
+        says="E303]: the reference in `spec.auth.token` lacks `path` and `field` in `vault`",
     ),
     Case(
         row="B112",

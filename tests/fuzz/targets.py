@@ -107,7 +107,7 @@ def _root() -> str:
 
 def secret(reference: Mapping[str, str]) -> None:
     """Every reference is refused, or gives what lies inside the root or in a plain variable."""
-    policy = SecretPolicy(root=_root())
+    policy = SecretPolicy(root=_root(), credentials_directory=_root())
     environment = {"TOKEN": _VARIABLE, "RECONCILER_KEY": _OUTSIDE, "PATH": _OUTSIDE}
     secrets = secret_sources.Secrets(policy, environment, Redactor())
     for public in (False, True):
@@ -122,7 +122,7 @@ def secret(reference: Mapping[str, str]) -> None:
 
 _REFERENCES = st.builds(
     lambda source, argument: {source: argument},
-    st.sampled_from(["env", "file"]),
+    st.sampled_from(["env", "file", "systemdCredential"]),
     inputs.texts(
         ["TOKEN", "PATH", "secrets/one", "../outside", "link", "up/outside", "/dev/null", "a" * 300]
     ),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.manifests import beneath, findings, read
+from reconciler import beneath
+from reconciler.manifests import findings, read
 from reconciler.model import Diagnostic, Document
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.errors import SecretError
 from reconciler.redact import Redactor
-from reconciler.secret_sources import Secrets
+from reconciler.secret_sources import Access, Secrets
 from reconciler.secret_sources.env import EnvSource
 from reconciler.secret_sources.file import FileSource
 from reconciler.settings import SecretPolicy
@@ -18,11 +18,13 @@ CANARY = "TOPSECRET-canary"
 
 
 def file_source(root: Path) -> FileSource:
-    return FileSource(SecretPolicy(root=str(root)), {})
+    policy = SecretPolicy(root=str(root))
+    return FileSource(Access(policy=policy, environment={}, redactor=Redactor()))
 
 
 def env_source(**environment: str) -> EnvSource:
-    return EnvSource(SecretPolicy(root="/project"), environment)
+    policy = SecretPolicy(root="/project")
+    return EnvSource(Access(policy=policy, environment=environment, redactor=Redactor()))
 
 
 def write(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import operator_file
 from reconciler.cli import exit_codes
 from reconciler.cli.table import ROWS
 from reconciler.kinds import engines
+from reconciler.secret_sources import SECRET_SOURCES
+from reconciler.settings import OperatorSecrets
 from tests import checking
 
 README = Path("README.md").read_text(encoding="utf-8")
@@ -36,6 +39,30 @@ def test_order_of_exit_codes_is_that_of_the_program() -> None:
 def test_engines_are_those_of_the_table() -> None:
     said = {cells[0].strip("`") for cells in rows("| engine |")}
     assert said == set(engines.ENGINES)
+
+
+def test_secret_sources_are_those_of_the_table() -> None:
+    said = {cells[0].split(":")[0].strip("`{") for cells in rows("| source |")}
+    assert said == {*SECRET_SOURCES, "store"}  # the store is handed in ready
+
+
+def test_references_in_it_are_in_the_form_of_their_source() -> None:
+    for cells in rows("| source |"):
+        spec = (
+            f"spec: {{baseUrl: https://a, auth: {{method: bearer, token: {cells[0].strip('`')}}}}}"
+        )
+        text = f"apiVersion: reconciler/v1\nkind: ApiConnection\nmetadata: {{name: a}}\n{spec}"
+        assert checking.concise(checking.check(text).diagnostics) == ""
+
+
+def test_operator_file_in_it_is_one(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    file = tmp_path / "operator.toml"
+    file.write_text(block)
+    file.chmod(0o600)
+    granted = operator_file.read(str(file)).secrets
+    fields = {field: getattr(granted, field) for field in OperatorSecrets.__dataclass_fields__}
+    assert all(fields.values()), fields
 
 
 def test_manifests_in_it_are_valid() -> None:

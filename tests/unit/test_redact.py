@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -137,3 +138,22 @@ def test_repr_of_a_text_around_a_secret_shows_it_nowhere(value: str, beside: str
     redactor.add(value)
     for text in (repr(f"{beside}|{value}|"), repr(f"{beside}|{value}|".encode())):
         assert redactor.redact(text).split("|")[1] == MASK
+
+
+def test_secret_that_is_told_twice_is_still_masked() -> None:
+    redactor = Redactor()
+    redactor.add("TOPSECRET")
+    assert redactor.redact("a TOPSECRET b") == "a *** b"
+    redactor.add("TOPSECRET")
+    assert redactor.redact("a TOPSECRET b") == "a *** b"
+
+
+def test_secret_told_in_one_thread_is_masked_by_all_others_at_once() -> None:
+    redactor, told = Redactor(), [f"TOPSECRET-{number}" for number in range(200)]
+
+    def tell_and_print(secret: str) -> str:
+        redactor.add(secret)
+        return redactor.redact(secret)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(tell_and_print, told)) == {"***"}

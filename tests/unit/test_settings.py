@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.settings import SecretPolicy
+from reconciler.model import JsonObject
+from reconciler.settings import (
+    AwsAccount,
+    OperatorSecrets,
+    SecretPolicy,
+    VaultLogin,
+    VaultServer,
+)
 
 POLICY = SecretPolicy(root="/project", credentials_directory="/run/creds")
 
@@ -17,10 +24,12 @@ POLICY = SecretPolicy(root="/project", credentials_directory="/run/creds")
         pytest.param({"store": "token"}, id="stored secret"),
         pytest.param({"file": "secrets/../token"}, id="file in the project, the long way"),
         pytest.param({"file": "/run/secrets/token"}, id="secret of a container"),
-        pytest.param({"file": "/run/creds/token"}, id="credential of systemd"),
+        pytest.param({"file": "/run/creds/token"}, id="file of a credential of systemd"),
+        pytest.param({"keyring": {"service": "reconciler/a", "username": "b"}}, id="own service"),
+        pytest.param({"systemdCredential": "token"}, id="credential of systemd"),
     ],
 )
-def test_reference_is_allowed(reference: dict[str, str]) -> None:
+def test_reference_is_allowed(reference: JsonObject) -> None:
     assert POLICY.denial(reference) == ""
 
 
@@ -35,10 +44,12 @@ def test_reference_is_allowed(reference: dict[str, str]) -> None:
         pytest.param({"file": "../key"}, id="file outside the project"),
         pytest.param({"file": "/project-other/key"}, id="folder whose name begins alike"),
         pytest.param({"file": "/etc/ssl/private/key.pem"}, id="public folder for a secret"),
-        pytest.param({"vault": "kv/orders"}, id="source that does not exist"),
+        pytest.param({"nowhere": "kv/orders"}, id="source that does not exist"),
+        pytest.param({"age": {"file": "../key.age"}}, id="encrypted file outside the project"),
+        pytest.param({"keyring": {"service": "mail", "username": "a"}}, id="service of the user"),
     ],
 )
-def test_reference_is_denied(reference: dict[str, str]) -> None:
+def test_reference_is_denied(reference: JsonObject) -> None:
     assert POLICY.denial(reference)
 
 
@@ -59,3 +70,56 @@ def test_project_may_narrow_the_folders_but_not_those_of_public_material() -> No
     assert narrow.denial({"file": "secrets/token"}) == ""
     assert narrow.denial({"file": "other/token"})
     assert narrow.denial({"file": "other/ca.pem"}, public=True) == ""
+
+
+VAULT = {"vault": {"path": "apps/orders", "field": "password"}}
+AWS = {"aws": {"secretId": "orders"}}
+AGE = {"age": {"file": "orders.age"}}
+EXEC = {"exec": ["/bin/pass", "show", "orders"]}
+GRANTED = OperatorSecrets(
+    file_roots=("/srv/secrets",),
+    exec_allow=(("/bin/other",), ("/bin/pass", "show")),
+    keyring_allow=("apps/*",),
+    age_identities=("/etc/age",),
+    vault=VaultServer(
+        address="https://vault", login=VaultLogin(method="token", secret={"env": "T"})
+    ),
+    aws=AwsAccount(region="r", access_key_id={"env": "A"}, secret_access_key={"env": "B"}),
+)
+
+
+@pytest.mark.parametrize("reference", [VAULT, AWS, AGE, EXEC], ids=lambda given: next(iter(given)))
+def test_operator_file_grants_and_its_absence_is_judged_when_a_secret_is_read(
+    reference: JsonObject,
+) -> None:
+    with_grant = SecretPolicy(root="/project", operator=GRANTED)
+    with_none = SecretPolicy(root="/project", operator=OperatorSecrets())
+    assert with_grant.denial(reference) == with_grant.ungranted(reference) == ""
+    assert with_none.denial(reference) == with_none.ungranted(reference) != ""
+    assert POLICY.denial(reference) == ""
+    assert POLICY.ungranted(reference) == with_none.ungranted(reference)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        pytest.param(["/bin/pass"], id="less than is allowed"),
+        pytest.param(["/bin/pass", "rm", "orders"], id="another command"),
+        pytest.param(["/bin/passport", "show"], id="program whose name begins alike"),
+        pytest.param(["/bin/pass", "show", "--clip", "orders"], id="option that is added"),
+    ],
+)
+def test_command_line_must_begin_as_allowed_and_adds_no_option(argv: list[str]) -> None:
+    assert SecretPolicy(root="/project", operator=GRANTED).denial({"exec": argv})
+
+
+def test_operator_file_widens_folders_and_services() -> None:
+    policy = SecretPolicy(root="/project", operator=GRANTED)
+    assert policy.denial({"file": "/srv/secrets/token"}) == ""
+    assert policy.denial({"file": "/srv/other/token"})
+    assert policy.denial({"keyring": {"service": "apps/crm", "username": "a"}}) == ""
+
+
+def test_project_may_narrow_what_the_operator_file_widened() -> None:
+    policy = SecretPolicy(root="/project", operator=GRANTED, file_allow=("secrets",))
+    assert policy.denial({"file": "/srv/secrets/token"})

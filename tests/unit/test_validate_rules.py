@@ -94,9 +94,10 @@ def said(text: str) -> list[str]:
             id="reference with two sources",
         ),
         pytest.param(
-            "auth: {method: bearer, token: {vault: a}}",
-            "E303 the reference in `spec.auth.token` names no known source: use `env`, `file` or "
-            "`store` = write `token: {env: CRM_TOKEN}`",
+            "auth: {method: bearer, token: {nowhere: a}}",
+            "E303 the reference in `spec.auth.token` names no known source: use `env`, `file`, "
+            "`store`, `systemdCredential`, `vault`, `exec`, `keyring`, `age` or `aws` = "
+            "write `token: {env: CRM_TOKEN}`",
             id="unknown source",
         ),
         pytest.param(
@@ -104,6 +105,36 @@ def said(text: str) -> list[str]:
             "E303 the reference in `spec.auth.token` must give `env` as text = "
             "write `token: {env: CRM_TOKEN}`",
             id="source that is a number",
+        ),
+        pytest.param(
+            "auth: {method: bearer, token: {vault: a}}",
+            "E303 the reference in `spec.auth.token` must give `vault` as a mapping with `path` "
+            "and `field` = write `token: {env: CRM_TOKEN}`",
+            id="text in place of a mapping",
+        ),
+        pytest.param(
+            "auth: {method: bearer, token: {exec: a}}",
+            "E303 the reference in `spec.auth.token` must give `exec` as a list of texts = "
+            "write `token: {env: CRM_TOKEN}`",
+            id="text in place of a list",
+        ),
+        pytest.param(
+            "auth: {method: bearer, token: {vault: {path: a}}}",
+            "E303 the reference in `spec.auth.token` lacks `field` in `vault` = "
+            "write `token: {env: CRM_TOKEN}`",
+            id="field of a source is missing",
+        ),
+        pytest.param(
+            "auth: {method: bearer, token: {vault: {path: a, field: b, address: c}}}",
+            "E303 the reference in `spec.auth.token` has an unknown field in `vault`: it takes "
+            "`field`, `mount`, `path` and `version` = write `token: {env: CRM_TOKEN}`",
+            id="address of a server",
+        ),
+        pytest.param(
+            "auth: {method: bearer, token: {vault: {path: a/../b, field: c}}}",
+            "E303 the reference in `spec.auth.token` is not in the form of `vault` = "
+            "write `token: {env: CRM_TOKEN}`",
+            id="path that leads up",
         ),
         pytest.param(
             "auth: {method: bearer, token: {env: 'A B'}}",

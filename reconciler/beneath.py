@@ -1,6 +1,6 @@
 """Opening files so that nothing outside a given folder is ever opened.
 
-Apart from `read` because this is the part that must withstand an author who swaps a file for a
+Manifests and secret files are opened here, and it must withstand an author who swaps a file for a
 link between two system calls. A path is opened one component after the other, each relative to the
 descriptor of the one before and none of them through a link; links are resolved beforehand, by
 name, and what they resolve to is opened in the same way. Whatever is swapped in the meantime, the
@@ -30,11 +30,6 @@ class Changed(Exception):
     """The file's size changed while it was read."""
 
 
-def is_beneath(path: str, folder: str) -> bool:
-    """Whether the absolute `path` is `folder` or lies in it; neither may hold links or `..`."""
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
 def open_folder(top: str, relative: str) -> int:
     """Returns a descriptor of the folder `relative` (`""` for itself) beneath the folder `top`.
 
@@ -53,21 +48,35 @@ def open_folder(top: str, relative: str) -> int:
     return descriptor
 
 
+def open_file(name: str, *, folder: int) -> tuple[int, os.stat_result]:
+    """Returns a descriptor of the file `name` in the open `folder`, and what `fstat` says of it.
+
+    The caller closes the descriptor.
+
+    Raises:
+        NotRegular: it is no regular file; a device or a pipe is not read from.
+        OSError: it does not exist, is a link, or may not be opened.
+    """
+    descriptor = os.open(name, _FILE, dir_fd=folder)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise NotRegular
+    return descriptor, status
+
+
 def read_file(name: str, *, folder: int, limit_bytes: int) -> bytes:
     """Returns the content of the file `name` in the open `folder`.
 
     Of a file larger than `limit_bytes` one byte more than the limit is returned.
 
     Raises:
-        NotRegular: it is no regular file; a device or a pipe is not read from.
+        NotRegular: it is no regular file.
         Changed: it grew or shrank meanwhile.
         OSError: it does not exist, is a link, or cannot be read.
     """
-    descriptor = os.open(name, _FILE, dir_fd=folder)
+    descriptor, status = open_file(name, folder=folder)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise NotRegular
         if status.st_size > limit_bytes:
             return os.read(descriptor, limit_bytes + 1)
         # One byte more than there should be: a file that grows is noticed without another call.

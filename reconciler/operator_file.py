@@ -1,0 +1,294 @@
+"""The operator file: what widens trust on this machine, which no pull request can reach.
+
+`reconciler.toml` of a project may only narrow what secrets manifests can name. What goes beyond the
+default (servers that keep secrets, programs that print them, more folders) is granted here, by
+whoever runs the machine. So the file must belong to them: a file that others can write is refused,
+since they could grant themselves anything.
+
+A table of the file is a function that reads it, made by `_table` out of the functions of its
+fields; a new table is one more entry of `_FILE` and one more field of `Operator`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
+
+from reconciler import redact, toml_file
+from reconciler.errors import ConfigError
+from reconciler.settings import AwsAccount, OperatorSecrets, VaultLogin, VaultServer
+from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.model import Json
+
+VARIABLE = "RECONCILER_OPERATOR_CONFIG"
+DEFAULT = "/etc/reconciler/reconciler.toml"
+#: Where Kubernetes puts the token of a pod's service account.
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+_LONGEST_TIMEOUT_S = 600.0
+
+_Where: TypeAlias = tuple[str, ...]
+#: Reads the value of a field that stands at a path; raises `_Wrong`.
+_Read: TypeAlias = Callable[["Json", _Where], "Json"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """What the operator file says."""
+
+    secrets: OperatorSecrets
+
+
+class _Wrong(Exception):
+    """Something in the file is wrong; `where` is the path of its key."""
+
+    def __init__(self, where: _Where, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+        self.hint = hint
+
+
+def locate(environment: Mapping[str, str]) -> str:
+    """Returns the path of the operator file in force, or `""` where there is none.
+
+    Raises:
+        ConfigError: the one that the environment names is not there, or is no absolute path.
+    """
+    named = environment.get(VARIABLE, "")
+    if not named:
+        return DEFAULT if _is_there(DEFAULT) else ""
+    shown = redact.escape(named)
+    if not named.startswith("/"):
+        raise ConfigError(f"{VARIABLE} must be an absolute path, not {shown!r}")
+    if not _is_there(named):
+        raise ConfigError(f"{VARIABLE} names {shown}, which does not exist")
+    return named
+
+
+def read(file: str) -> Operator:
+    """Returns what the operator file says.
+
+    Raises:
+        ConfigError: others could have written it, it cannot be read, or a setting is unknown or
+            wrong; names the line.
+    """
+    name = redact.escape(file)
+    _require_trust(name, "its folder", _facts(os.path.dirname(os.path.realpath(file)), name))
+    text = toml_file.text(file, name, lambda facts: _require_trust(name, "it", facts))
+    data = toml_file.parse(text, name)
+    try:
+        said = _table(_FILE)(data, ())
+    except _Wrong as wrong:
+        place = f"{name}:{toml_file.line(text, wrong.where)}"
+        path = redact.escape(".".join(wrong.where))
+        raise ConfigError(f"{place}: `{path}` {wrong}", wrong.hint) from None
+    return Operator(secrets=said.get("secrets", OperatorSecrets()))
+
+
+def _is_there(path: str) -> bool:
+    try:
+        Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _facts(path: str, name: str) -> os.stat_result:
+    try:
+        return Path(path).stat()
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be read: {error.strerror}") from None
+
+
+def _require_trust(name: str, what: str, facts: os.stat_result) -> None:
+    """Refuses a file, or its folder, that others than root and this user could have changed."""
+    if facts.st_uid not in (0, os.getuid()):
+        raise ConfigError(
+            f"{name} is not trusted: {what} belongs to another user",
+            "it must belong to root or to the user who runs this",
+        )
+    # in a folder with the sticky bit nobody can replace what belongs to others
+    is_sticky = stat.S_ISDIR(facts.st_mode) and facts.st_mode & stat.S_ISVTX
+    if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not is_sticky:
+        raise ConfigError(f"{name} is not trusted: {what} can be written by others", "chmod go-w")
+
+
+def _table(
+    fields: Mapping[str, _Read],
+    make: Callable[..., Json] = dict,
+    required: Sequence[str] = (),
+) -> _Read:
+    """Returns what reads a table: each field by its function, all of them handed to `make`."""
+
+    def read_table(raw: Json, where: _Where) -> Json:
+        if not isinstance(raw, dict):
+            raise _Wrong(where, "must be a table")
+        for key in raw:
+            if key not in fields:
+                known = ", ".join(sorted(fields))
+                raise _Wrong((*where, key), "is no setting", f"use one of: {known}")
+        for key in required:
+            if key not in raw:
+                raise _Wrong((*where, key), "is required")
+        return make(**{key: fields[key](value, (*where, key)) for key, value in raw.items()})
+
+    return read_table
+
+
+def _text(raw: Json, where: _Where) -> str:
+    if not isinstance(raw, str) or not raw or re.search(r"[\x00-\x1f\x7f]", raw):
+        raise _Wrong(where, "must be text, printable and not empty")
+    return raw
+
+
+def _path(raw: Json, where: _Where) -> str:
+    path = _text(raw, where)
+    if not path.startswith("/"):
+        raise _Wrong(where, "must be an absolute path")
+    return os.path.normpath(path)
+
+
+def _list(item: _Read, *, fewest: int = 0) -> _Read:
+    def read_list(raw: Json, where: _Where) -> tuple[Json, ...]:
+        if not isinstance(raw, list) or len(raw) < fewest:
+            raise _Wrong(where, "must be a list" + (" that is not empty" if fewest else ""))
+        return tuple(item(each, where) for each in raw)
+
+    return read_list
+
+
+def _command(raw: Json, where: _Where) -> tuple[str, ...]:
+    """Returns a beginning of a command line; a program is named by its path, not searched for."""
+    words: tuple[str, ...] = _list(_text, fewest=1)(raw, where)
+    _path(words[0], where)
+    return words
+
+
+def _timeout(raw: Json, where: _Where) -> float:
+    from reconciler.kinds import durations
+
+    try:
+        seconds = durations.parse_duration(raw)
+    except (TypeError, ValueError):
+        raise _Wrong(where, "must be a duration with a unit, such as 10s") from None
+    if not 0 < seconds <= _LONGEST_TIMEOUT_S:
+        raise _Wrong(where, "must be at most 10m")
+    return seconds
+
+
+def _url(raw: Json, where: _Where) -> str:
+    """Returns the URL of a server; only the same machine may be asked without TLS."""
+    from reconciler.kinds import addresses
+
+    url = _text(raw, where)
+    try:
+        parts = urlsplit(url)
+        is_plain = not parts.query and not parts.fragment and "@" not in parts.netloc
+        host = parts.hostname or ""
+        is_right = bool(host) and is_plain and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right or parts.scheme not in ("http", "https"):
+        raise _Wrong(where, "must be a URL such as https://vault.example.com:8200")
+    if parts.scheme == "http" and not addresses.is_loopback(host):
+        raise _Wrong(where, "must begin with https: secrets would cross the network readable")
+    return url.rstrip("/")
+
+
+def _reference(raw: Json, where: _Where) -> Json:
+    """Returns where a secret of the operator's own is, `{env = ...}` or `{file = ...}`."""
+    if not isinstance(raw, dict) or len(raw) != 1 or not raw.keys() <= {"env", "file"}:
+        # the value is shown nowhere: it may be the secret itself
+        raise _Wrong(where, 'must be {env = "NAME"} or {file = "/path"}, not the secret itself')
+    ((source, argument),) = raw.items()
+    check = _path if source == "file" else _text
+    return {source: check(argument, (*where, source))}
+
+
+def _login(raw: Json, where: _Where) -> VaultLogin:
+    method = raw.get("method") if isinstance(raw, dict) else None
+    if not isinstance(method, str) or method not in _LOGINS:
+        raise _Wrong((*where, "method"), f"must be one of: {', '.join(sorted(_LOGINS))}")
+    login: VaultLogin = _LOGINS[method](raw, where)
+    return login
+
+
+def _by_token(method: str, token: Json) -> VaultLogin:
+    return VaultLogin(method=method, secret=token)
+
+
+def _by_approle(method: str, role_id: str, secret_id: Json, mount: str = "approle") -> VaultLogin:
+    return VaultLogin(method=method, mount=mount, role=role_id, secret=secret_id)
+
+
+def _by_kubernetes(
+    method: str, role: str, token: Json = None, mount: str = "kubernetes"
+) -> VaultLogin:
+    secret = token or {"file": _SERVICE_ACCOUNT}
+    return VaultLogin(method=method, mount=mount, role=role, secret=secret)
+
+
+def _vault(address: str, auth: VaultLogin, timeout: float = 10.0, **others: str) -> VaultServer:
+    return VaultServer(address=address, login=auth, timeout_s=timeout, **others)
+
+
+def _aws(timeout: float = 10.0, **others: Json) -> AwsAccount:
+    return AwsAccount(timeout_s=timeout, **others)
+
+
+def _secrets(
+    *,
+    file_roots: tuple[str, ...] = (),
+    exec: Mapping[str, Json] | None = None,  # noqa: A002 -- the table's name
+    keyring: Mapping[str, Json] | None = None,
+    age: Mapping[str, Json] | None = None,
+    vault: VaultServer | None = None,
+    aws: AwsAccount | None = None,
+) -> OperatorSecrets:
+    programs = exec or {}
+    return OperatorSecrets(
+        file_roots=file_roots,
+        exec_allow=programs.get("allow", ()),
+        exec_timeout_s=programs.get("timeout", 10.0),
+        keyring_allow=(keyring or {}).get("allow", ()),
+        age_identities=(age or {}).get("identities", ()),
+        vault=vault,
+        aws=aws,
+    )
+
+
+#: Method of a login to Vault -> what reads its table.
+_LOGINS: dict[str, _Read] = {
+    "token": _table({"method": _text, "token": _reference}, _by_token, ("token",)),
+    "approle": _table(
+        {"method": _text, "role_id": _text, "secret_id": _reference, "mount": _text},
+        _by_approle,
+        ("role_id", "secret_id"),
+    ),
+    "kubernetes": _table(
+        {"method": _text, "role": _text, "token": _reference, "mount": _text},
+        _by_kubernetes,
+        ("role",),
+    ),
+}
+_SERVER: dict[str, _Read] = {"ca": _path, "timeout": _timeout}
+_VAULT: dict[str, _Read] = {"address": _url, "namespace": _text, "auth": _login, **_SERVER}
+_KEYS: dict[str, _Read] = dict.fromkeys(
+    ("access_key_id", "secret_access_key", "session_token"), _reference
+)
+_AWS: dict[str, _Read] = {"region": _text, "endpoint": _url, **_KEYS, **_SERVER}
+_SECRETS: dict[str, _Read] = {
+    "file_roots": _list(_path),
+    "exec": _table({"allow": _list(_command), "timeout": _timeout}),
+    "keyring": _table({"allow": _list(_text)}),
+    "age": _table({"identities": _list(_path)}),
+    "vault": _table(_VAULT, _vault, ("address", "auth")),
+    "aws": _table(_AWS, _aws, ("region", "access_key_id", "secret_access_key")),
+}
+_FILE: dict[str, _Read] = {"secrets": _table(_SECRETS, _secrets)}

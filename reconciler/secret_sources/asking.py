@@ -1,0 +1,66 @@
+"""One request to a server that keeps secrets, through the same HTTP as every check.
+
+So addresses that are never contacted are not contacted here either, nothing comes from the
+environment, redirects are not followed, and everything ends by one deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from reconciler.auth.exchange import Request
+from reconciler.clients import http
+from reconciler.clients.stages import Stages
+from reconciler.errors import ConnectionFailed, SecretError
+from reconciler.model import Json
+from reconciler.secret_sources import LONGEST_SECRET_BYTES
+from reconciler.secret_sources.waiting import in_time
+from reconciler.values import dataclass
+
+#: Room for a secret whose characters are all escaped, and for what is written around it.
+_ANSWER_BYTES = 6 * LONGEST_SECRET_BYTES + 64 * 1024
+#: The deadline of the request itself comes first.
+_GRACE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server answered."""
+
+    status: int
+    #: the body, where it is JSON; else None
+    data: Json
+
+
+def ask(request: Request, *, server: str, ca: str, timeout_s: float) -> Answer:
+    """Returns the answer to `request`; `server` says in messages who was asked.
+
+    Raises:
+        SecretError: there is no complete answer; never with anything that was sent or received.
+    """
+
+    async def send() -> Answer:
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        route = http.Route(ca=ca, connect_s=timeout_s, deadline=deadline, body_bytes=_ANSWER_BYTES)
+        answer = await http.send(request, route, Stages())
+        if answer.is_cut:
+            raise SecretError(f"the answer of {server} is too long", "check the reference")
+        return Answer(status=answer.status, data=_parsed(answer.body))
+
+    try:
+        return in_time(lambda: asyncio.run(send()), timeout_s + _GRACE_S)
+    except ConnectionFailed as failure:
+        raise SecretError(
+            f"{server} cannot be asked: {failure.message}",
+            "check its address and `ca` in the operator file, and that it runs",
+        ) from None
+    except TimeoutError:
+        raise SecretError(f"{server} does not answer in time") from None
+
+
+def _parsed(body: bytes) -> Json:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):  # the text of a ValueError holds the body
+        return None
