@@ -267,9 +267,11 @@ def _rebind(row: Recorded, resource: Resource, differing: tuple[FieldChange, ...
         return ""
     old = kind.endpoint(normal_manifest(row)["spec"])
     new = kind.endpoint(resource.spec)
-    if new.method == "none" or old.destination == new.destination:
-        return ""
-    return f"{old.destination} -> {new.destination}"
+    if new.method != "none" and old.destination != new.destination:
+        return f"{old.destination} -> {new.destination}"
+    if old.has_hop_login and new.has_hop_login and old.via != new.via:
+        return f"{old.via} -> {new.via}"
+    return ""
 
 
 def _is_effective(change: Change) -> bool:
