@@ -172,6 +172,7 @@ async def run(
                     await asyncio.sleep(BATCH_WAIT_S)  # other processes hold the rest of a budget
     finally:
         unused = await queue.abandon()
+        await tools.hops.close()
         if unused:
             desk.release(unused)
 

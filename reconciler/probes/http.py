@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 
 from reconciler import auth
 from reconciler.auth import exchange
-from reconciler.clients import http, http_response, tls
+from reconciler.clients import http, http_response, tls, via
+from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
 from reconciler.kinds.durations import parse_duration
@@ -55,7 +56,7 @@ async def probe(
     """
     stages = Stages(reached)
     began = time.monotonic()
-    verdict = await _examine(target.spec, secrets, tools, stages)
+    verdict = await _examine(target, secrets, tools, stages)
     latency_s = time.monotonic() - began
     return Observation(
         uid=target.uid,
@@ -71,11 +72,12 @@ async def probe(
 
 
 async def _examine(
-    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> http_judgement.Verdict:
+    spec = target.spec
     expect = spec["health"]["expect"]
     try:
-        request, answer = await _ask(spec, secrets, tools, stages)
+        request, answer = await _ask(target, secrets, tools, stages)
     except ConnectionFailed as failure:
         return http_judgement.Verdict(
             reason=failure.reason, stage=failure.stage, message=failure.message, hint=failure.hint
@@ -98,10 +100,11 @@ async def _examine(
 
 
 async def _ask(
-    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> tuple[exchange.Request, http_response.Answer]:
     """Returns the last request of the authentication flow and the answer to it."""
-    route = _route(spec, tools)
+    spec = target.spec
+    route = _route(target, secrets, tools)
     flow = _AUTH.validate_python(spec["auth"]).flow(_request(spec), secrets)
     request = next(flow)
     while True:
@@ -126,15 +129,18 @@ def _request(spec: JsonObject) -> exchange.Request:
     )
 
 
-def _route(spec: JsonObject, tools: Tools) -> http.Route:
+def _route(target: Target, secrets: Mapping[str, Secret], tools: Tools) -> http.Route:
+    spec = target.spec
     setting = spec["tls"]
     timeout, health = spec["timeout"], spec["health"]
+    hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)
     total_s = min(parse_duration(health["timeout"]), parse_duration(timeout["total"]))
     return http.Route(
         tls_mode=tls.TlsMode.VERIFY_FULL if setting["verify"] else tls.TlsMode.REQUIRE,
         ca=tools.read_public(setting["ca"]) if "ca" in setting else "",
         connect_s=parse_duration(timeout["connect"]),
         deadline=asyncio.get_running_loop().time() + total_s,
+        via=None if hops.is_direct else Way(hops=tools.hops, via=hops),
     )
 
 
