@@ -60,14 +60,14 @@ class HopLogins:
         if trust.is_proved:
             return await trust.observe(send)
         async with trust.turns:
-            return await self._prove(trust, send)
+            return await self._prove(trust, login, send)
 
-    async def _prove(self, trust: _Trust, send: Callable[[], Awaitable[T]]) -> T:
+    async def _prove(self, trust: _Trust, login: HopLogin, send: Callable[[], Awaitable[T]]) -> T:
         if trust.refusal is not None:
             raise _again(trust.refusal)
         if trust.is_proved or self._guard is None:
             return await trust.observe(send)
-        settle = await self._guard.reserve(trust.login)
+        settle = await self._guard.reserve(login)
         try:
             return await trust.observe(send)
         finally:

@@ -61,10 +61,11 @@ _HOST_RULES: Final = (
 #: How libpq names a socket (PostgreSQL, "Connection Strings": the port is its extension).
 _POSTGRESQL_SOCKET: Final = re.compile(r"/\.s\.PGSQL\.[1-9][0-9]{0,4}\Z")
 #: Whether the driver speaks TLS over a socket -> modes that can be written beside one. libpq does
-#: not ("SSL Support"); with no host there is no name that a certificate could bear.
+#: not ("SSL Support"). The default, `verify-full`, means none here: there is no host whose name a
+#: certificate could bear, and whoever may serve the socket is decided by the file system.
 _SOCKET_TLS: Final = {
-    True: (None, "disable", "require", "verify-ca"),
-    False: (None, "disable"),
+    True: (None, "verify-full", "disable", "require", "verify-ca"),
+    False: (None, "verify-full", "disable"),
 }
 _WITH_PORT: Final = re.compile(r"[^:/@\s]+:([0-9]{1,5})")
 
@@ -128,8 +129,9 @@ def _server_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
 def _socket_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
     """Yields what does not go with `socket`; its path itself is judged by `hops.findings`."""
     engine = ENGINES[spec["engine"]]
-    for field in ("host", "port"):
-        if field in spec:
+    # Defaults may stand there: a manifest that this tool prints has all of them.
+    for field, default in (("host", None), ("port", engine.default_port)):
+        if spec.get(field, default) != default:
             yield kinds.Finding(
                 code="E141",
                 path=(field,),
