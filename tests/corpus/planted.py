@@ -20,10 +20,15 @@ from reconciler.model import JsonObject
 from tests.corpus.canary import make_canary, make_key
 from tests.servers import sql_peers
 from tests.servers.http import Client, Route, Server, http_server
+from tests.servers.proxies import ProxyServer, proxy_server
+from tests.servers.ssh import SshServer, ssh_server
 
 #: Variables and files, each with a secret of its own.
-VARIABLES = ("BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD")
-FILES = ("basic", "key-in-query", "pair-key", "my-password")
+VARIABLES = (
+    "BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD", "PROXY_PASSWORD",
+    "SSH_PASSPHRASE", "SSH_PASSWORD",
+)  # fmt: skip
+FILES = ("basic", "key-in-query", "pair-key", "my-password", "socks-password", "ssh-key")
 #: What the APIs answer; each to every authentication method.
 STATUSES = (200, 302, 401, 500)
 #: RFC 6265, section 4.1.1, and what a header can carry.
@@ -102,7 +107,11 @@ def planted(folder: Path) -> Iterator[Planted]:
             engine: running.enter_context(sql_peers.sql_peer(script)).port
             for engine, script in _scripts(canaries).items()
         }
-        manifests = [*_apis(server), *_databases(ports)]
+        proxy = running.enter_context(sql_peers.sql_peer(_parrot_proxy))
+        socks = running.enter_context(proxy_server("socks5", logins={"user": "another"}))
+        ssh = running.enter_context(ssh_server())
+        (folder / "known_hosts").write_text(ssh.known_hosts)
+        manifests = [*_apis(server), *_databases(ports), *_hops(server, proxy.port, socks, ssh)]
         (folder / "manifests").mkdir()
         (folder / "manifests/all.yaml").write_text("\n---\n".join(map(json.dumps, manifests)))
         password = quote(canaries["state password"], safe="")
@@ -142,6 +151,41 @@ def _databases(ports: Mapping[str, int]) -> Iterator[JsonObject]:
             "tls": {"mode": "disable"},
         }
         yield _manifest("SqlConnection", engine, spec)
+
+
+def _hops(server: Server, proxy: int, socks: ProxyServer, ssh: SshServer) -> Iterator[JsonObject]:
+    """Yields connections whose hops refuse them: logins of every kind, and a key that is none."""
+    host = {"host": "127.0.0.1", "port": ssh.port, "username": "user"}
+    known = {**host, "knownHosts": {"file": "known_hosts"}}
+    key = {"privateKey": {"file": "secrets/ssh-key"}, "passphrase": {"env": "SSH_PASSPHRASE"}}
+    password = {"password": {"env": "SSH_PASSWORD"}}
+    in_env, in_file = {"env": "PROXY_PASSWORD"}, {"file": "secrets/socks-password"}
+    ways: Mapping[str, JsonObject] = {
+        "by-proxy": {
+            "proxy": {
+                "url": f"http://127.0.0.1:{proxy}",
+                "auth": {"username": "user", "password": in_env},
+            }
+        },
+        "by-socks": {
+            "proxy": {"url": socks.url("socks5"), "auth": {"username": "u", "password": in_file}}
+        },
+        "by-ssh": {"ssh": {**known, **password}},
+        "by-ssh-key": {"ssh": {**known, **key}},
+        "by-jump": {"ssh": {**known, **password, "jump": {**known, **key}}},
+    }
+    for name, way in ways.items():
+        yield _manifest("ApiConnection", name, {"baseUrl": server.url, **way})
+        database = {"engine": "postgresql", "host": "127.0.0.1", "port": 1, "database": "orders"}
+        yield _manifest("SqlConnection", name, {**database, **way})
+
+
+def _parrot_proxy(client: sql_peers.Conversation) -> None:
+    """Refuses with everything that it was sent, and with what that means."""
+    head = client.receive_until(b"\r\n\r\n")
+    sent = head.rpartition(b"Basic ")[2].strip()
+    decoded = base64.b64decode(sent)
+    client.send(b"HTTP/1.1 407 " + sent + b" " + decoded + b"\r\nX-Echo: " + sent + b"\r\n\r\n")
 
 
 def _scripts(
