@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +19,15 @@ from tests.servers.certificates import Authority
 from tests.servers.hop_targets import (
     PROXY_PASSWORD,
     SECRETS,
+    descriptors_left,
     key_block,
     probe,
     probe_all,
     proxy_block,
+    refusing_port,
     ssh_block,
 )
-from tests.servers.http import Server, closed_port, http_server, silent_server
+from tests.servers.http import Server, http_server, silent_server
 from tests.servers.http_targets import names_of
 from tests.servers.proxies import proxy_server
 from tests.servers.ssh import PASSWORD, SshServer, ssh_server
@@ -51,6 +54,12 @@ def api(authority: Authority) -> Iterator[Server]:
 def plain_api() -> Iterator[Server]:
     with http_server({"/": http_routes.answer(200)}) as server:
         yield server
+
+
+@pytest.fixture
+def refusing() -> Iterator[int]:
+    with refusing_port() as port:
+        yield port
 
 
 @pytest.fixture
@@ -140,9 +149,9 @@ def test_what_a_proxy_says_names_the_proxy_or_the_server(
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
 def test_a_proxy_that_is_not_there_is_a_failure_of_the_proxy(
-    plain_api: Server, scheme: str
+    plain_api: Server, scheme: str, refusing: int
 ) -> None:
-    found = probe(plain_api.url, proxy={"url": f"{scheme}://127.0.0.1:{closed_port()}"})
+    found = probe(plain_api.url, proxy={"url": f"{scheme}://127.0.0.1:{refusing}"})
     assert ended(found) == (Reason.PROXY_FAILURE, "proxy")
     assert found.message == (
         "the proxy is not reached: the server refuses connections on this port"
@@ -268,15 +277,17 @@ def test_an_ssh_server_that_forbids_forwarding_is_named(plain_api: Server) -> No
     assert ended(found) == (Reason.TUNNEL_FAILURE, "tunnel")
 
 
-def test_a_server_that_ssh_cannot_reach_is_a_failure_of_the_server(ssh: SshServer) -> None:
-    found = probe(f"http://127.0.0.1:{closed_port()}", ssh=ssh_block(ssh))
+def test_a_server_that_ssh_cannot_reach_is_a_failure_of_the_server(
+    ssh: SshServer, refusing: int
+) -> None:
+    found = probe(f"http://127.0.0.1:{refusing}", ssh=ssh_block(ssh))
     assert ended(found) == (Reason.CONNECT_REFUSED, "tcp")
 
 
 def test_an_ssh_server_that_is_not_there_is_a_failure_of_the_tunnel(
-    plain_api: Server, ssh: SshServer
+    plain_api: Server, ssh: SshServer, refusing: int
 ) -> None:
-    found = probe(plain_api.url, ssh=ssh_block(ssh, port=closed_port()))
+    found = probe(plain_api.url, ssh=ssh_block(ssh, port=refusing))
     assert ended(found) == (Reason.TUNNEL_FAILURE, "tunnel")
 
 
@@ -360,26 +371,28 @@ def test_a_socket_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert found.message == "there is no such socket in the file system"
 
 
-def test_nothing_is_left_over(plain_api: Server, ssh: SshServer) -> None:
+def test_nothing_is_left_over(plain_api: Server, ssh: SshServer, refusing: int) -> None:
     with proxy_server("socks5", logins=LOGINS) as proxy:
         ways: list[dict[str, JsonObject]] = [
             {"ssh": ssh_block(ssh)},
             {"ssh": ssh_block(ssh), "proxy": proxy_block(proxy, "socks5")},
             {"proxy": proxy_block(proxy, "socks5")},
             {"ssh": ssh_block(ssh, knownHosts={"file": ""})},
-            {"ssh": ssh_block(ssh, jump=ssh_block(ssh, port=closed_port()))},
+            {"ssh": ssh_block(ssh, jump=ssh_block(ssh, port=refusing))},
         ]
 
-        def all_ways() -> int:
+        def all_ways() -> None:
             for way in ways:
                 probe(plain_api.url, **way)
                 probe(plain_api.url, {**SECRETS, "/ssh/password": "wrong"}, **way)
-            return len(os.listdir("/dev/fd"))  # noqa: PTH208  # names, not paths
 
+        before = descriptors_left()
         all_ways()
-        asyncio.run(asyncio.sleep(0))
         threads = threading.active_count()
-        assert (all_ways(), threading.active_count()) == (all_ways(), threads)
+        all_ways()
+        all_ways()
+        assert descriptors_left(before + 2) <= before + 2  # what libraries keep open
+        assert threading.active_count() == threads
 
 
 @pytest.mark.parametrize("secret", [PASSWORD, PROXY_PASSWORD])
@@ -390,3 +403,54 @@ def test_no_secret_is_in_what_is_found(plain_api: Server, ssh: SshServer, secret
             {"proxy": proxy_block(proxy, "http")},
         ):
             assert secret not in str(probe(plain_api.url, **way))
+
+
+def test_a_missing_ssh_library_says_how_to_install_it(
+    plain_api: Server, ssh: SshServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "reconciler.clients.ssh", raising=False)
+    monkeypatch.setitem(sys.modules, "asyncssh", None)
+    found = probe(plain_api.url, ssh=ssh_block(ssh))
+    assert ended(found) == (Reason.DRIVER_MISSING, "tunnel")
+    assert found.hint == 'install it: `pip install "reconciler[ssh]"`'
+
+
+def test_no_ssh_library_is_imported_without_need() -> None:
+    code = (
+        "import sys, reconciler.probes.http, reconciler.probes.sql;print('asyncssh' in sys.modules)"
+    )
+    done = subprocess.run((sys.executable, "-c", code), check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_nothing_comes_from_the_environment(
+    plain_api: Server, monkeypatch: pytest.MonkeyPatch, name: str, refusing: int
+) -> None:
+    monkeypatch.setenv(name, f"http://127.0.0.1:{refusing}")
+    assert probe(plain_api.url).reason is Reason.OK
+
+
+def test_nothing_comes_from_the_home_folder_or_an_agent(
+    plain_api: Server,
+    ssh: SshServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refusing: int,
+) -> None:
+    """A host key, a client key and a configuration that would all let us in."""
+    home = tmp_path / ".ssh"
+    home.mkdir()
+    home.joinpath("known_hosts").write_text(ssh.known_hosts)
+    home.joinpath("id_ed25519").write_text(ssh.private_key)
+    home.joinpath("id_ed25519").chmod(0o600)
+    home.joinpath("config").write_text(f"Host *\n  HostName 127.0.0.1\n  Port {ssh.port}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    unknown = probe(plain_api.url, ssh=ssh_block(ssh, knownHosts={"file": ""}))
+    assert ended(unknown) == (Reason.TUNNEL_FAILURE, "tunnel")
+    refused = probe(plain_api.url, {"/ssh/password": "wrong"}, ssh=ssh_block(ssh))
+    assert ended(refused) == (Reason.AUTH_FAILED, "tunnel")
+    elsewhere = probe(plain_api.url, ssh=ssh_block(ssh, port=refusing))
+    assert ended(elsewhere) == (Reason.TUNNEL_FAILURE, "tunnel")
+    assert (ssh.logins, ssh.failed_logins) == (1, 1)

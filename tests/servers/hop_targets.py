@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from reconciler import kinds
 from reconciler.model import Json, JsonObject, Observation
@@ -78,6 +83,25 @@ async def probe_all(
     finally:
         await tools.hops.close()
         tools.threads.shutdown()
+
+
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """Gives a port that refuses connections, and that no other test gets meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def descriptors_left(allowed: int = sys.maxsize) -> int:
+    """Returns how many descriptors are open, once no more than `allowed` are or after a while.
+
+    The servers of these tests run in this process, and close their ends when they notice.
+    """
+    give_up_at = time.monotonic() + 10.0
+    while (count := len(os.listdir("/dev/fd"))) > allowed and time.monotonic() < give_up_at:  # noqa: PTH208  # names, not paths
+        os.sched_yield()
+    return count
 
 
 def probe(base_url: str, secrets: Mapping[str, str] | None = None, **spec: Json) -> Observation:
