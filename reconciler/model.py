@@ -199,8 +199,6 @@ class Endpoint:
     socket: str = ""
     #: the hops on the way, `ssh://ops@bastion:22 > socks5://px:1080`; empty where there are none
     via: str = ""
-    #: whether a credential is sent to a hop
-    has_hop_login: bool = False
 
     @property
     def server(self) -> str:

@@ -58,7 +58,6 @@ def endpoint(spec: JsonObject) -> Endpoint:
         username=auth.get("username", ""),
         socket=spec.get("socket", ""),
         via=hops.via(spec),
-        has_hop_login=hops.has_login(spec),
     )
 
 

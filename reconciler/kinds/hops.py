@@ -85,11 +85,6 @@ def via(spec: JsonObject) -> str:
     return " > ".join(hops)
 
 
-def has_login(spec: JsonObject) -> bool:
-    """Returns whether a credential is sent to a hop on the way."""
-    return "ssh" in spec or "auth" in spec.get("proxy", {})
-
-
 def _ssh_text(hop: JsonObject) -> str:
     host = hop["host"].lower()
     return f"ssh://{hop['username']}@{f'[{host}]' if ':' in host else host}:{hop['port']}"

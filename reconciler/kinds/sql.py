@@ -105,7 +105,6 @@ def endpoint(spec: JsonObject) -> Endpoint:
         username=username,
         socket=socket,
         via=hops.via(spec),
-        has_hop_login=hops.has_login(spec),
     )
 
 

@@ -153,21 +153,12 @@ def test_a_way_reads_in_the_order_in_which_it_is_gone() -> None:
     assert hops.via({}) == ""
 
 
-def test_a_credential_goes_to_ssh_always_and_to_a_proxy_that_has_one() -> None:
-    login = {"username": "a", "password": REFERENCE}
-    assert hops.has_login({"ssh": make_ssh()})
-    assert hops.has_login({"proxy": {"url": "http://px", "auth": login}})
-    assert not hops.has_login({"proxy": {"url": "http://px"}})
-    assert not hops.has_login({})
-
-
 def test_an_endpoint_is_bound_to_its_way_and_counted_without() -> None:
     spec = {"baseUrl": "https://api.example.com/v2", "auth": {"method": "none"}, "ssh": make_ssh()}
     endpoint = api.endpoint(spec)
     assert endpoint.server == "https://api.example.com:443"
     assert endpoint.destination == "https://api.example.com:443 via ssh://ops@bastion:22"
     assert endpoint.shown == "https://api.example.com/v2 via ssh://ops@bastion:22"
-    assert endpoint.has_hop_login
 
 
 def test_an_endpoint_may_be_a_socket() -> None:
