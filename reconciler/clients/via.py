@@ -102,6 +102,10 @@ class Via:
         )
 
 
+#: Nearly every connection; made once, since every check asks for its way.
+_DIRECT = Via()
+
+
 def describe(
     spec: JsonObject,
     secrets: Mapping[str, Secret],
@@ -117,6 +121,8 @@ def describe(
     Raises:
         SecretError: `knownHosts` or `ca` cannot be read.
     """
+    if hops.ACCESS_FIELDS.isdisjoint(spec):
+        return _DIRECT
     tunnels = []
     if "ssh" in spec:
         ssh = spec["ssh"]
