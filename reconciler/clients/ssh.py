@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import socket
+from dataclasses import replace
 from typing import Final
 
 import asyncssh
@@ -93,7 +94,9 @@ async def log_in(
         known = asyncssh.import_known_hosts(host.known_hosts)
     except ValueError:  # its text is the line
         raise _KNOWN_HOSTS_BROKEN.at(StageName.TUNNEL) from None
+    witness = _Witness()
     options = asyncssh.SSHClientConnectionOptions(
+        client_factory=lambda: witness,
         config=None,
         known_hosts=known,
         username=host.username,
@@ -116,7 +119,7 @@ async def log_in(
             host.host, host.port, config=None, options=options, sock=connected, tunnel=through
         )
     except asyncssh.HostKeyNotVerifiable:
-        raise _host_key(host, known).at(StageName.TUNNEL) from None
+        raise _host_key(host, known, witness).at(StageName.TUNNEL) from None
     except asyncssh.PermissionDenied:
         raise _LOGIN_REFUSED.at(StageName.TUNNEL) from None
     except asyncssh.KeyExchangeFailed:
@@ -188,9 +191,29 @@ def _private_key(host: SshHost) -> asyncssh.SSHKey:
         raise _KEY_UNREADABLE.at(StageName.TUNNEL) from None
 
 
-def _host_key(host: SshHost, known: asyncssh.SSHKnownHosts) -> Meaning:
+class _Witness(asyncssh.SSHClient):
+    """Remembers the host key that was not known; trusts none."""
+
+    def __init__(self) -> None:
+        #: `SHA256:...` as `ssh-keygen -l` prints it, or empty
+        self.fingerprint = ""
+
+    def validate_host_public_key(
+        self,
+        host: str,  # noqa: ARG002  # the signature is asyncssh's
+        addr: str,  # noqa: ARG002
+        port: int,  # noqa: ARG002
+        key: asyncssh.SSHKey,
+    ) -> bool:
+        self.fingerprint = key.get_fingerprint()
+        return False
+
+
+def _host_key(host: SshHost, known: asyncssh.SSHKnownHosts, witness: _Witness) -> Meaning:
     found = known.match(host.host, "", host.port)
-    return _KEY_WRONG if any(found[:2]) else _KEY_UNKNOWN
+    meaning = _KEY_WRONG if any(found[:2]) else _KEY_UNKNOWN
+    shown = f" ({witness.fingerprint})" if witness.fingerprint else ""
+    return replace(meaning, message=meaning.message + shown)
 
 
 def _channel_failure(error: asyncssh.ChannelOpenError, stage: StageName) -> ConnectionFailed:

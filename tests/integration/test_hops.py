@@ -259,6 +259,7 @@ def test_another_host_key_than_the_known_one_ends_before_the_login(
     assert ended(found) == (Reason.TUNNEL_FAILURE, "tunnel")
     assert found.message == (
         "the SSH server shows another host key than the file of `knownHosts` has for it"
+        f" ({ssh.host_key.get_fingerprint()})"
     )
     assert ssh.logins == 0
 
