@@ -7,10 +7,13 @@ against a list of passwords. Pure floor.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from reconciler.model import Endpoint, Fingerprint
 from reconciler.redact import Secret
+
+#: Where in `spec` the credentials of hops stand.
+_HOP_SECRETS = ("/proxy/", "/ssh/")
 
 
 def of_secret(secret: Secret, key: bytes) -> str:
@@ -31,13 +34,17 @@ def of_secrets(
 def of_credential(endpoint: Endpoint, secrets: Mapping[str, Secret], key: bytes) -> str:
     """Returns the key under which failed logins with this credential are counted.
 
-    The same account at the same destination with the same secret has the same key, whichever
-    connection, process or manifest uses it.
+    The same account at the same server with the same secret has the same key, whichever
+    connection, process or manifest uses it, and whichever way leads there. Secrets of hops are
+    left out: logins there are counted on their own.
     """
-    values = sorted(of_secret(secret, key) for secret in secrets.values())
-    return _keyed(
-        key, "credential", endpoint.method, endpoint.username, endpoint.destination, *values
-    )
+    values = sorted(of_secret(secrets[pointer], key) for pointer in own_secrets(secrets))
+    return _keyed(key, "credential", endpoint.method, endpoint.username, endpoint.server, *values)
+
+
+def own_secrets(pointers: Iterable[str]) -> tuple[str, ...]:
+    """Returns the pointers of secrets that are for the server itself and not for a hop."""
+    return tuple(pointer for pointer in pointers if not pointer.startswith(_HOP_SECRETS))
 
 
 def of_reading(key: bytes, *parts: str) -> str:

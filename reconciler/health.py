@@ -20,6 +20,7 @@ from time import monotonic
 from typing import assert_never
 
 from reconciler import fingerprint, kinds, probes
+from reconciler.clients.hops import Hops
 from reconciler.errors import SecretError
 from reconciler.fetching import Fetching
 from reconciler.kinds import durations
@@ -123,6 +124,7 @@ def open_tools(
     redactor: Redactor,
     clock: Callable[[], datetime],
     read_public: Callable[[JsonObject], str],
+    hops: Hops | None = None,
 ) -> Iterator[probes.Tools]:
     """Yields what the probes of one pass share, the bounded thread pool among it."""
     workers = settings.health.concurrency
@@ -133,6 +135,7 @@ def open_tools(
             clock=clock,
             read_public=read_public,
             root=settings.root,
+            hops=hops or Hops(),
         )
 
 
@@ -180,6 +183,7 @@ async def run(
     finally:
         fetching.abandon()
         unused = await queue.abandon()
+        await tools.hops.close()
         if unused:
             desk.release(unused)
 
@@ -241,6 +245,9 @@ def _job(
 ) -> Job:
     if not secrets:
         return Job(target=target, secrets={}, reached=(), login=None)
+    stage = Stage(name=StageName.SECRET, seconds=seconds)
+    if not fingerprint.own_secrets(secrets):  # logins at hops are counted where they are made
+        return Job(target=target, secrets=secrets, reached=(stage,), login=None)
     deadline_s = timeout_s(target.spec) + QUEUE_ALLOWANCE_S
     login = LoginRequest(
         uid=target.uid,
@@ -248,7 +255,6 @@ def _job(
         version=target.version,
         deadline_at=tools.clock() + timedelta(seconds=deadline_s),
     )
-    stage = Stage(name=StageName.SECRET, seconds=seconds)
     return Job(target=target, secrets=secrets, reached=(stage,), login=login)
 
 

@@ -227,11 +227,30 @@ class Endpoint:
     #: authentication method; `none` sends no credential
     method: str
     username: str = ""
+    #: path of the server's socket, or empty
+    socket: str = ""
+    #: the hops on the way, `ssh://ops@bastion:22 > socks5://px:1080`; empty where there are none
+    via: str = ""
+
+    @property
+    def server(self) -> str:
+        """Scheme, host and port: what a login is counted at, whichever way leads there."""
+        port = f":{self.port}" if self.port else ""
+        return (
+            f"{self.scheme}://{self.socket}"
+            if self.socket
+            else f"{self.scheme}://{self.host}{port}"
+        )
 
     @property
     def destination(self) -> str:
-        """Scheme, host and port: a credential that was given for one goes to no other."""
-        return f"{self.scheme}://{self.host}" + (f":{self.port}" if self.port else "")
+        """Server and hops: a credential that was given for one goes to no other."""
+        return f"{self.server} via {self.via}" if self.via else self.server
+
+    @property
+    def shown(self) -> str:
+        """Server and hops as a person reads them."""
+        return f"{self.text} via {self.via}" if self.via else self.text
 
 
 # --- status -----------------------------------------------------------------------------------
@@ -272,6 +291,8 @@ class Reason(StrEnum):
     DNS_FAILURE = "DnsFailure"
     CONNECT_REFUSED = "ConnectRefused"
     CONNECT_TIMEOUT = "ConnectTimeout"
+    PROXY_FAILURE = "ProxyFailure"
+    TUNNEL_FAILURE = "TunnelFailure"
     TLS_FAILURE = "TlsFailure"
     CERTIFICATE_EXPIRED = "CertificateExpired"
     AUTH_FAILED = "AuthFailed"
@@ -332,6 +353,8 @@ class StageName(StrEnum):
     """The steps of one probe, in order."""
 
     SECRET = "secret"
+    TUNNEL = "tunnel"
+    PROXY = "proxy"
     DNS = "dns"
     TCP = "tcp"
     TLS = "tls"

@@ -274,16 +274,25 @@ def _moved(resource: Resource, row: Recorded) -> bool:
 
 def _rebind(row: Recorded, resource: Resource, differing: tuple[FieldChange, ...]) -> str:
     """Returns "old -> new" where a kept credential would go to another destination."""
-    if any(field.pointer.startswith("/spec/auth") for field in differing):
-        return ""
     kind = kinds.kind(resource.ref.kind)
     if row.access_digest == resource.access_digest or row.ref.kind != resource.ref.kind:
         return ""
-    old = kind.endpoint(normal_manifest(row)["spec"])
-    new = kind.endpoint(resource.spec)
-    if new.method == "none" or old.destination == new.destination:
-        return ""
-    return f"{old.destination} -> {new.destination}"
+    before = normal_manifest(row)["spec"]
+    old, new = kind.endpoint(before), kind.endpoint(resource.spec)
+    is_kept = not any(field.pointer.startswith("/spec/auth") for field in differing)
+    if is_kept and new.method != "none" and old.destination != new.destination:
+        return f"{old.destination} -> {new.destination}"
+    hop_secrets = [_hop_references(kind.name, spec) for spec in (before, resource.spec)]
+    if old.via != new.via and hop_secrets[0] & hop_secrets[1]:
+        return f"{old.via} -> {new.via}"
+    return ""
+
+
+def _hop_references(kind: str, spec: JsonObject) -> set[str]:
+    """Returns the references to secrets that are sent to a proxy or an SSH server, as text."""
+    found = dict(kinds.shape(kind).secrets(spec))
+    own = fingerprint.own_secrets(found)
+    return {canonical(reference) for place, reference in found.items() if place not in own}
 
 
 def _is_effective(change: Change) -> bool:

@@ -18,6 +18,7 @@ from reconciler import (
     desired,
     health,
     holds,
+    hop_budget,
     kinds,
     observing,
     orphans,
@@ -306,8 +307,9 @@ async def check(
         fingerprint_key=store.meta.fingerprint_key,
     )
     public = workspace.secrets.read_public
+    hops = hop_budget.open_hops(store, budget=budget, clock=workspace.clock)
     with health.open_tools(
-        workspace.settings, workspace.redactor, workspace.clock, public
+        workspace.settings, workspace.redactor, workspace.clock, public, hops
     ) as tools:
         async with aclosing(health.run(targets, desk, tools, workspace.settings.health)) as batches:
             async for batch in batches:

@@ -13,7 +13,7 @@ from reconciler.report import layout
 
 #: `-v` counted -> level of our own loggers.
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
-_LIBRARIES = ("alembic", "asyncio", "httpcore", "httpx", "sqlalchemy")
+_LIBRARIES = ("alembic", "asyncio", "asyncssh", "httpcore", "httpx", "sqlalchemy")
 
 
 class _OneLine(logging.Formatter):

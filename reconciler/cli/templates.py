@@ -61,6 +61,9 @@ auth:                        # secrets are references: {env: NAME} or {file: pat
 $AUTH
 timeout: {connect: 5s, total: 30s}
 tls: {verify: true}
+# proxy: {url: http://proxy.example.com:3128}    # or https://, socks5://; `auth` logs in there
+# ssh: {host: bastion.example.com, username: tunnel, password: {env: $NAME_SSH_PASSWORD},
+#       knownHosts: {file: known_hosts}}
 health:                      # how it is checked
   interval: 5m
   timeout: 10s
@@ -75,6 +78,9 @@ database: $DATABASE
 auth:                        # secrets are references: {env: NAME} or {file: path}
 $AUTH
 tls: {mode: verify-full}     # add `ca: {file: path}` for a private authority
+# proxy: {url: http://proxy.example.com:3128}    # or https://, socks5://; `auth` logs in there
+# ssh: {host: bastion.example.com, username: tunnel, password: {env: $NAME_SSH_PASSWORD},
+#       knownHosts: {file: known_hosts}}
 timeout: {connect: 5s, query: 30s}
 health:                      # how it is checked
   interval: 5m

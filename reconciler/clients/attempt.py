@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from socket import socket as Socket  # noqa: N812  # a field is called `socket`
 
 from reconciler.clients import stages
-from reconciler.clients.meaning import Meaning
+from reconciler.clients.meaning import PROXY_LATE, TUNNEL_LATE, Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 from reconciler.redact import Redactor, Secret
@@ -42,6 +43,14 @@ class Login:
     tls_mode: str = "disable"
     #: PEM text of the authorities to trust; empty trusts the machine's
     ca: str = ""
+    #: path of the server's socket on this machine, in place of addresses and port
+    socket: str = ""
+    #: whether the one address is a port of our own, with the server at its other end
+    is_relayed: bool = False
+    #: connected to the server already; whoever logs in owns it
+    ready: Socket | None = None
+    #: where relayed: opens the way once more within so many seconds, from the driver's thread
+    again: Callable[[float], Socket] | None = None
 
     @property
     def is_verified(self) -> bool:
@@ -146,6 +155,8 @@ class Attempt:
 
 #: What it means that time ran out, by the stage that was under way.
 _TIMEOUTS = {
+    StageName.TUNNEL: TUNNEL_LATE,
+    StageName.PROXY: PROXY_LATE,
     StageName.DNS: Meaning(
         reason=Reason.DNS_FAILURE,
         message="the host name is not resolved in time",

@@ -58,6 +58,9 @@ _LAST_32_BITS = tuple(
 _LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
 _LOOPBACK_V6 = IPv6Address("::1")
 
+#: A name that the far end resolves is looked up here for so long.
+_FAR_NAME_S = 1.0
+
 #: Why a name has no address, by the resolver's code; other codes say the same as EAI_FAIL.
 _RESOLVER_ERRORS = {
     socket.EAI_NONAME: "the host name does not exist",
@@ -104,6 +107,25 @@ async def resolve(host: str, port: int) -> tuple[str, ...]:
                 "name a host that belongs to the service itself",
             )
     return addresses
+
+
+async def refuse_denied(host: str, port: int) -> None:
+    """Judges a host that somebody else will resolve, as far as this machine can tell.
+
+    A numeric address is judged, and what this machine resolves the name to within a moment. A name
+    that only the far end knows passes: what it means there cannot be known here.
+
+    Raises:
+        ConnectionFailed: DestinationDenied.
+    """
+    try:
+        async with asyncio.timeout(_FAR_NAME_S):
+            await resolve(host, port)
+    except TimeoutError:
+        return
+    except ConnectionFailed as failure:
+        if failure.reason is Reason.DESTINATION_DENIED:
+            raise
 
 
 async def _look_up(host: str, port: int) -> tuple[str, ...]:

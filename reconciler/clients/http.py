@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from typing import TYPE_CHECKING
 
 from reconciler.auth import exchange
 from reconciler.clients import destination, http_connection, http_request, http_response, tcp, tls
-from reconciler.clients.meaning import Meaning
+from reconciler.clients.hops import Way
+from reconciler.clients.meaning import PROXY_LATE, TUNNEL_LATE, Meaning
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
@@ -46,6 +47,8 @@ class Route:
     #: loop time at which everything must have ended
     deadline: float
     body_bytes: int = BODY_BYTES
+    #: through what; None goes straight to the server
+    via: Way | None = None
 
     def context(self, *, ignore_expiry: bool = False) -> ssl.SSLContext:
         """Returns the shared TLS context of this setting; raises as `tls.context`."""
@@ -61,6 +64,8 @@ class Route:
 _TIMEOUT_HINT = "allow more time if that is normal there: `timeout` and `health.timeout`"
 #: What it means that time ran out, by the stage that was under way.
 _TIMEOUTS = {
+    StageName.TUNNEL: TUNNEL_LATE,
+    StageName.PROXY: PROXY_LATE,
     StageName.DNS: Meaning(
         reason=Reason.DNS_FAILURE,
         message="the host name is not resolved in time",
@@ -99,8 +104,8 @@ async def send(request: exchange.Request, route: Route, stages: Stages) -> http_
         route.context()  # the first of a setting is slow: not TLS's time
     connect_by = min(route.deadline, asyncio.get_running_loop().time() + route.connect_s)
     try:
-        async with asyncio.timeout_at(connect_by) as timer:
-            address, connection = await _connect(origin, connect_by, stages)
+        async with asyncio.timeout_at(connect_by) as timer, AsyncExitStack() as way:
+            address, connection = await _connect(origin, route.via, way, connect_by, stages)
             with closing(connection):
                 if origin.scheme == "https":
                     await _secure(
@@ -116,8 +121,16 @@ async def send(request: exchange.Request, route: Route, stages: Stages) -> http_
 
 
 async def _connect(
-    origin: http_request.Origin, connect_by: float, stages: Stages
+    origin: http_request.Origin,
+    via: Way | None,
+    way: AsyncExitStack,
+    connect_by: float,
+    stages: Stages,
 ) -> tuple[str, http_connection.Connection]:
+    """Returns the address, empty behind hops, and a connection; `way` keeps the hops open."""
+    if via is not None:
+        opening = via.open(origin.host, origin.port, stages=stages, connect_by=connect_by)
+        return "", http_connection.Connection(await way.enter_async_context(opening))
     with stages.stage(StageName.DNS) as stage:
         addresses = await destination.resolve(origin.host, origin.port)
         stage.detail = ", ".join(addresses)
@@ -141,7 +154,7 @@ async def _secure(
         try:
             session = await connection.secure(route.context(), name)
         except ConnectionFailed as failure:
-            if failure.reason is Reason.CERTIFICATE_EXPIRED:
+            if failure.reason is Reason.CERTIFICATE_EXPIRED and address:
                 raise await _dated(failure, address, origin, route, connect_by) from None
             raise
         stage.detail = session.describe()

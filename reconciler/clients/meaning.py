@@ -23,3 +23,16 @@ class Meaning:
     def at(self, stage: StageName) -> ConnectionFailed:
         """Returns it as the exception of a connection that failed at `stage`."""
         return ConnectionFailed(self.reason, stage, self.message, self.hint)
+
+
+#: What it means that time ran out on the way, the same for every client.
+TUNNEL_LATE = Meaning(
+    reason=Reason.TUNNEL_FAILURE,
+    message="the SSH server does not finish the login in time",
+    hint="check host and port of `ssh`, and that a firewall between lets the connection through",
+)
+PROXY_LATE = Meaning(
+    reason=Reason.PROXY_FAILURE,
+    message="the proxy does not open the connection in time",
+    hint="check `proxy.url`, and that the proxy can reach the server",
+)

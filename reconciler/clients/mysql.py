@@ -59,6 +59,10 @@ DRIVER = sql.Driver(open_connection=open_connection, check=check)
 
 def _connect(login: Login, attempt: Attempt) -> socket.socket:
     """Returns a socket to the first address that accepts; each gets an even share of the time."""
+    if login.ready is not None:
+        ready = socket.socket(fileno=login.ready.detach())  # ours from now on
+        attempt.lifeline.hold_socket(ready.fileno())
+        return ready
     with attempt.stages.stage(StageName.TCP) as stage:
         for left, address in zip(range(len(login.addresses), 0, -1), login.addresses, strict=True):
             stage.detail = address

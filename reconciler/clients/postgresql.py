@@ -25,6 +25,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from reconciler.clients import postgresql_refusals, sql, sql_errors, tcp
 from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import StageName
 
@@ -94,6 +95,7 @@ _ERRNO_TEXTS = {
         errno.EADDRNOTAVAIL,
         errno.EACCES,
         errno.EPERM,
+        errno.ENOENT,
     )
 }
 
@@ -154,8 +156,11 @@ def _connect(login: Login, authorities: str, attempt: Attempt) -> _Handshake:
 
     Addresses are tried in order, each for an even share of the time that is left.
     """
-    with attempt.stages.stage(StageName.TCP) as stage:
-        for left, address in zip(range(len(login.addresses), 0, -1), login.addresses, strict=True):
+    # connecting to a port of our own is no step of its own: the way behind it is open already
+    stages = Stages() if login.is_relayed else attempt.stages
+    with stages.stage(StageName.TCP) as stage:
+        addresses = (login.socket,) if login.socket else login.addresses
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
             stage.detail = address
             share = time.monotonic() + max(0.0, attempt.connect_by - time.monotonic()) / left
             connection = pq.PGconn.connect_start(_conninfo(login, address, authorities))
@@ -215,17 +220,24 @@ def _wait(connection: PGconn, events: int, attempt: Attempt, by: float) -> None:
 
 
 def _conninfo(login: Login, address: str, authorities: str) -> bytes:
-    parameters: dict[str, str | int] = _NEUTRAL | {
-        "host": login.host,
-        "hostaddr": address,
-        "port": login.port,
-        "dbname": login.database,
-        "user": login.username,
-        "password": login.password.reveal() if login.password else "",
-        "sslmode": login.tls_mode,
-        "sslrootcert": authorities,
-        "require_auth": _ACCEPTED_LOGINS[login.tls_mode],
-    }
+    folder, _, port = login.socket.rpartition("/.s.PGSQL.")
+    place: dict[str, str | int] = (
+        {"host": folder or "/", "port": port}
+        if login.socket
+        else {"host": login.host, "hostaddr": address, "port": login.port}
+    )
+    parameters: dict[str, str | int] = (
+        _NEUTRAL
+        | place
+        | {
+            "dbname": login.database,
+            "user": login.username,
+            "password": login.password.reveal() if login.password else "",
+            "sslmode": login.tls_mode,
+            "sslrootcert": authorities,
+            "require_auth": _ACCEPTED_LOGINS[login.tls_mode],
+        }
+    )
     known = {name: value for name, value in parameters.items() if name in _KNOWN}
     return make_conninfo("", **known).encode()
 

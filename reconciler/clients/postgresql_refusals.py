@@ -155,9 +155,17 @@ def explain_tls(connection: PGconn, login: Login, attempt: Attempt) -> Connectio
     return meaning.at(StageName.TLS)
 
 
+def _connect_again(address: str, login: Login, wait_s: float) -> socket.socket:
+    if login.again is None:
+        return socket.create_connection((address, login.port), timeout=wait_s)
+    plain = socket.socket(fileno=login.again(wait_s).detach())
+    plain.settimeout(wait_s)
+    return plain
+
+
 def _shake_hands_again(address: str, login: Login, attempt: Attempt) -> Meaning:
     wait_s = attempt.remaining(attempt.connect_by)
-    with socket.create_connection((address, login.port), timeout=wait_s) as plain:
+    with _connect_again(address, login, wait_s) as plain:
         attempt.lifeline.hold_socket(plain.fileno())
         plain.sendall(_SSL_REQUEST)
         answer = plain.recv(1)

@@ -92,15 +92,21 @@ def describe(
     auth = spec["auth"]
     return Login(
         driver=row.driver,
-        host=spec["host"],
+        host=spec.get("host", ""),
         addresses=addresses,
         port=spec["port"],
         database=spec["database"],
         username=auth.get("username", ""),
         password=secrets.get("/auth/password"),
-        tls_mode=spec["tls"]["mode"],
+        tls_mode=_tls_mode(spec),
         ca=ca,
     )
+
+
+def _tls_mode(spec: JsonObject) -> str:
+    """Returns the mode to log in with; beside a socket the default, a host's name, means none."""
+    mode: str = spec["tls"]["mode"]
+    return "disable" if "socket" in spec and mode == "verify-full" else mode
 
 
 def open_connection(engine: str, login: Login, attempt: Attempt) -> DbapiConnection:

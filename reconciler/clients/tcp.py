@@ -33,7 +33,7 @@ _NO_FAMILY = Meaning(
 _FORBIDDEN = Meaning(
     reason=Reason.CONNECT_REFUSED,
     message="this machine forbids the connection",
-    hint="check its firewall and sandbox",
+    hint="check its firewall and sandbox, and the permissions of a socket",
 )
 #: errno -> meaning, while a connection is being opened (connect(2)).
 _CONNECT_ERRORS = {
@@ -56,6 +56,11 @@ _CONNECT_ERRORS = {
     errno.ENETDOWN: _NO_ROUTE,
     errno.EADDRNOTAVAIL: _NO_FAMILY,
     errno.EAFNOSUPPORT: _NO_FAMILY,
+    errno.ENOENT: Meaning(
+        reason=Reason.CONNECT_REFUSED,
+        message="there is no such socket in the file system",
+        hint="check `socket`, and that the service runs on this machine",
+    ),
     errno.EACCES: _FORBIDDEN,
     errno.EPERM: _FORBIDDEN,
     errno.EMFILE: _DESCRIPTORS,
@@ -86,13 +91,26 @@ async def connect(
     return await _connect_to(addresses[-1], port), addresses[-1]
 
 
+async def connect_path(path: str) -> socket.socket:
+    """Returns a non-blocking socket that is connected to the socket at `path`.
+
+    Raises:
+        ConnectionFailed: why it is not possible.
+    """
+    return await _connected(socket.AF_UNIX, path)
+
+
 async def _connect_to(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return await _connected(family, (address, port))
+
+
+async def _connected(family: socket.AddressFamily, target: str | tuple[str, int]) -> socket.socket:
     connecting: socket.socket | None = None
     try:
         connecting = socket.socket(family, socket.SOCK_STREAM)
         connecting.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(connecting, (address, port))
+        await asyncio.get_running_loop().sock_connect(connecting, target)
     except BaseException as error:
         if connecting is not None:
             connecting.close()

@@ -212,4 +212,37 @@ SCHEMA = {
         failing=sql('engine: sqlite\ndatabase: ":memory:"'),
         fixed=sql("engine: sqlite\ndatabase: data/orders.sqlite"),
     ),
+    "E140": Code(
+        title="invalid proxy",
+        text=(
+            "`proxy.url` is a scheme, a host and perhaps a port: `http://`, `https://` or "
+            "`socks5://`. User name and password stand in `proxy.auth`, since a URL is shown in "
+            "plans and logs. A user name for HTTP has no `:` (RFC 7617)."
+        ),
+        failing=api(_URL + "proxy: {url: proxy.internal:3128}"),
+        fixed=api(_URL + "proxy: {url: http://proxy.internal:3128}"),
+    ),
+    "E141": Code(
+        title="contradicting ways to connect",
+        text=(
+            "A server is reached over the network (`host`, `port`, and on the way `ssh` and "
+            "`proxy`) or through a `socket` on this machine, not both. An SSH server is logged in "
+            "to with a password or a private key, not both. TLS over a socket has no host name to "
+            "verify, and PostgreSQL's library has none at all."
+        ),
+        failing=sql(
+            "engine: mysql\nhost: db.internal\nsocket: /run/mysqld/mysqld.sock\ndatabase: orders"
+        ),
+        fixed=sql("engine: mysql\nsocket: /run/mysqld/mysqld.sock\ndatabase: orders"),
+    ),
+    "E142": Code(
+        title="invalid socket",
+        text=(
+            "`socket` is the absolute path of the socket that a server on this machine listens on. "
+            "PostgreSQL derives its name from its port, `.s.PGSQL.5432`. The folder of this tool "
+            "holds no server's socket."
+        ),
+        failing=sql("engine: postgresql\nsocket: /run/postgresql\ndatabase: orders"),
+        fixed=sql("engine: postgresql\nsocket: /run/postgresql/.s.PGSQL.5432\ndatabase: orders"),
+    ),
 }

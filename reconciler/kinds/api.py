@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler import kinds
-from reconciler.kinds import addresses, api_auth, limits
+from reconciler.kinds import addresses, api_auth, hops, limits
 from reconciler.kinds.addresses import Problem
 from reconciler.model import Endpoint, JsonObject, Path
 
@@ -36,6 +36,7 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
     yield from _health_findings(spec.get("health", {}))
     yield from limits.duration_findings(spec)
     yield from _tls_findings(spec)
+    yield from hops.findings(spec)
     if problem is None:
         yield from _warnings(spec)
 
@@ -51,6 +52,8 @@ def endpoint(spec: JsonObject) -> Endpoint:
         text=spec["baseUrl"],
         method=auth["method"],
         username=auth.get("username", auth.get("consumerKey", "")),
+        socket=spec.get("socket", ""),
+        via=hops.via(spec),
     )
 
 
@@ -136,7 +139,7 @@ def _tls_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
 
 def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:
     url = addresses.split_url(spec["baseUrl"])
-    if addresses.is_loopback(url.host):
+    if addresses.is_loopback(url.host) or "socket" in spec:
         return
     if url.scheme == "http" and spec.get("auth", {}).get("method", "none") != "none":
         yield kinds.Finding(
@@ -161,7 +164,7 @@ def _finding(problem: Problem, path: Path) -> kinds.Finding:
 KIND: Final = kinds.Kind(
     name="ApiConnection",
     alias="api",
-    access_fields=frozenset({"baseUrl", "auth", "headers", "tls"}),
+    access_fields=frozenset({"baseUrl", "auth", "headers", "tls"}) | hops.ACCESS_FIELDS,
     model="reconciler.kinds.api_spec:ApiConnection",
     checks=checks,
     endpoint=endpoint,

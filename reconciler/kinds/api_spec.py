@@ -22,6 +22,7 @@ from reconciler.auth.spec_model import (
     whole,
 )
 from reconciler.kinds.fields import Duration, Health, Items
+from reconciler.kinds.hops_spec import SOCKET, Proxy, SocketPath, Ssh
 from reconciler.kinds.metadata_spec import Intent, Metadata
 
 _STATUS_RANGE: Final = whole("[1-5][0-9][0-9](?:-[1-5][0-9][0-9])?")
@@ -145,6 +146,13 @@ class ApiSpec(Intent):
     )
     timeout: ApiTimeout = Field(default=ApiTimeout(), description="Time limits.")
     tls: ApiTls = Field(default=ApiTls(), description="How both sides prove who they are.")
+    proxy: Proxy | None = Field(default=None, description="The proxy on the way to the server.")
+    ssh: Ssh | None = Field(default=None, description="The SSH tunnel on the way to the server.")
+    socket: SocketPath | None = Field(
+        default=None,
+        description=f"{SOCKET} `baseUrl` then says only what is asked for.",
+        examples=["/run/docker.sock"],
+    )
     health: ApiHealth = Field(default=ApiHealth(), description="How the connection is checked.")
 
 

@@ -23,6 +23,8 @@ class Engine:
     default_port: int | None
     #: extra of this package that installs the driver; empty when Python brings it
     extra: str
+    #: whether the driver can connect to a socket in the file system
+    has_socket: bool = False
 
     @property
     def is_file(self) -> bool:
@@ -32,9 +34,11 @@ class Engine:
 
 #: Every engine, in the order in which messages and the schema list them.
 ROWS: Final = (
-    Engine(name="postgresql", driver="psycopg", default_port=5432, extra="postgres"),
-    Engine(name="mysql", driver="pymysql", default_port=3306, extra="mysql"),
-    Engine(name="mariadb", driver="pymysql", default_port=3306, extra="mysql"),
+    Engine(
+        name="postgresql", driver="psycopg", default_port=5432, extra="postgres", has_socket=True
+    ),
+    Engine(name="mysql", driver="pymysql", default_port=3306, extra="mysql", has_socket=True),
+    Engine(name="mariadb", driver="pymysql", default_port=3306, extra="mysql", has_socket=True),
     Engine(name="sqlite", driver="sqlite3", default_port=None, extra=""),
     Engine(name="duckdb", driver="duckdb", default_port=None, extra="duckdb"),
 )

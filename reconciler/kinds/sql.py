@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler import kinds
-from reconciler.kinds import addresses, limits
+from reconciler.kinds import addresses, hops, limits
 from reconciler.kinds.engines import ENGINES
 from reconciler.model import Endpoint, JsonObject
 
@@ -55,9 +55,18 @@ _FILE_RULES: Final = (
 #: Pattern of a wrong host -> what it is, and what to do; where none fits, its first problem stands.
 _HOST_RULES: Final = (
     (_rule(r"://|@"), "the host is a URL", "write host, port, database and auth as fields"),
-    (_rule("/"), "the host is a path", "sockets in the file system are not connected to"),
+    (_rule("/"), "the host is a path", "a socket in the file system is `socket: PATH`"),
     (_rule(","), "the host is a list", "write one manifest for each host"),
 )
+#: How libpq names a socket (PostgreSQL, "Connection Strings": the port is its extension).
+_POSTGRESQL_SOCKET: Final = re.compile(r"/\.s\.PGSQL\.[1-9][0-9]{0,4}\Z")
+#: Whether the driver speaks TLS over a socket -> modes that can be written beside one. libpq does
+#: not ("SSL Support"). The default, `verify-full`, means none here: there is no host whose name a
+#: certificate could bear, and whoever may serve the socket is decided by the file system.
+_SOCKET_TLS: Final = {
+    True: (None, "verify-full", "disable", "require", "verify-ca"),
+    False: (None, "verify-full", "disable"),
+}
 _WITH_PORT: Final = re.compile(r"[^:/@\s]+:([0-9]{1,5})")
 
 
@@ -66,10 +75,8 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
     if ENGINES[spec["engine"]].is_file:
         yield from _file_findings(spec["database"])
     else:
-        host = tuple(_host_findings(spec["host"]))
-        yield from host
-        if not host and not addresses.is_loopback(spec["host"]):
-            yield from _warnings(spec)
+        yield from _server_findings(spec)
+        yield from hops.findings(spec)
     query = spec.get("health", {}).get("query")
     if query is not None:
         yield from _query_findings(query)
@@ -83,18 +90,76 @@ def endpoint(spec: JsonObject) -> Endpoint:
         return Endpoint(
             scheme=engine, host="", port=None, text=f"{engine}:{spec['database']}", method="none"
         )
-    host, port, auth = spec["host"], spec["port"], spec["auth"]
+    auth, socket = spec["auth"], spec.get("socket", "")
+    host = "" if socket else spec.get("host", "")
+    port = None if socket else spec["port"]
     username = auth.get("username", "")
     login = f"{username}@" if username else ""
-    place = f"[{host}]" if ":" in host else host
+    place = socket or f"{f'[{host}]' if ':' in host else host}:{port}"
     return Endpoint(
         scheme=engine,
         host=host.lower(),
         port=port,
-        text=f"{engine}://{login}{place}:{port}/{spec['database']}",
+        text=f"{engine}://{login}{place}/{spec['database']}",
         method=auth["method"],
         username=username,
+        socket=socket,
+        via=hops.via(spec),
     )
+
+
+def _server_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    if "socket" in spec:
+        yield from _socket_findings(spec)
+    elif "host" not in spec:
+        yield kinds.Finding(
+            code="E103",
+            path=("host",),
+            message="`host` is required",
+            hint="name the server, or its `socket` in the file system",
+        )
+    else:
+        host = tuple(_host_findings(spec["host"]))
+        yield from host
+        if not host and not addresses.is_loopback(spec["host"]):
+            yield from _warnings(spec)
+
+
+def _socket_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    """Yields what does not go with `socket`; its path itself is judged by `hops.findings`."""
+    engine = ENGINES[spec["engine"]]
+    # Defaults may stand there: a manifest that this tool prints has all of them.
+    for field, default in (("host", None), ("port", engine.default_port)):
+        if spec.get(field, default) != default:
+            yield kinds.Finding(
+                code="E141",
+                path=(field,),
+                message=f"`{field}` and `socket` exclude each other",
+                hint="keep one of them",
+            )
+    if not engine.has_socket:
+        names = ", ".join(f"`{name}`" for name, row in ENGINES.items() if row.has_socket)
+        yield kinds.Finding(
+            code="E113",
+            path=("socket",),
+            message=f"`socket` belongs to engine {names}",
+            hint="use `host` and `port`",
+        )
+    elif engine.driver == "psycopg" and not _POSTGRESQL_SOCKET.search(spec["socket"]):
+        yield kinds.Finding(
+            code="E142",
+            path=("socket",),
+            message="a socket of PostgreSQL is called `.s.PGSQL.` and a port",
+            hint="write its whole path, such as `/run/postgresql/.s.PGSQL.5432`",
+        )
+    mode = spec.get("tls", {}).get("mode")
+    if mode not in _SOCKET_TLS[engine.driver == "pymysql"]:
+        yield kinds.Finding(
+            code="E141",
+            path=("tls", "mode"),
+            message="this TLS mode and `socket` exclude each other",
+            hint="remove `tls`: whoever may serve the socket is decided by the file system",
+        )
 
 
 def _host_findings(host: str) -> Iterator[kinds.Finding]:
@@ -151,7 +216,9 @@ def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:
 KIND: Final = kinds.Kind(
     name="SqlConnection",
     alias="sql",
-    access_fields=frozenset({"engine", "host", "port", "database", "auth", "tls"}),
+    access_fields=(
+        frozenset({"engine", "host", "port", "database", "auth", "tls"}) | hops.ACCESS_FIELDS
+    ),
     model="reconciler.kinds.sql_spec:SqlConnection",
     checks=checks,
     endpoint=endpoint,

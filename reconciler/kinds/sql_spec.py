@@ -23,6 +23,7 @@ from reconciler.auth.spec_model import (
 )
 from reconciler.kinds import engines
 from reconciler.kinds.fields import Count, Duration, Health, Port
+from reconciler.kinds.hops_spec import SOCKET, Proxy, SocketPath, Ssh
 from reconciler.kinds.metadata_spec import Intent, Metadata
 from reconciler.model import JsonObject
 
@@ -105,8 +106,9 @@ class ServerSpec(_SqlSpec, json_schema_extra=_port_defaults()):
     """A database on a server."""
 
     engine: ServerEngine = Field(description=_ENGINE)
-    host: Annotated[str, Field(min_length=1, max_length=253)] = Field(
-        description="Name or address of the server.",
+    host: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
+        default=None,
+        description="Name or address of the server; left out only beside `socket`.",
         examples=["db-7.internal"],
         # somebody will paste a URL with a password in it; so for `database`
         json_schema_extra=MASKED,
@@ -119,6 +121,13 @@ class ServerSpec(_SqlSpec, json_schema_extra=_port_defaults()):
         default=NoneAuth(method="none"), description="How the connection authenticates."
     )
     tls: SqlTls = Field(default=SqlTls(), description="How the server proves who it is.")
+    proxy: Proxy | None = Field(default=None, description="The proxy on the way to the server.")
+    ssh: Ssh | None = Field(default=None, description="The SSH tunnel on the way to the server.")
+    socket: SocketPath | None = Field(
+        default=None,
+        description=f"{SOCKET} Stands in place of `host` and `port`.",
+        examples=["/run/postgresql/.s.PGSQL.5432"],
+    )
 
 
 class FileSpec(_SqlSpec):

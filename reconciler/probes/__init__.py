@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import field
 from datetime import datetime
 from functools import cache
 from importlib import import_module
 from typing import Protocol
 
+from reconciler.clients.hops import Hops
 from reconciler.model import (
     INCONCLUSIVE_REASONS,
     JsonObject,
@@ -38,6 +40,8 @@ class Tools:
     read_public: Callable[[JsonObject], str]
     #: absolute path that relative database files are relative to
     root: str
+    #: tunnels and proxies that connections share; closed at the end of the pass
+    hops: Hops = field(default_factory=Hops)
 
 
 class Probe(Protocol):

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter
 
 from reconciler import auth
 from reconciler.auth import exchange, libraries
-from reconciler.clients import http, http_response, tls
+from reconciler.clients import http, http_response, tls, via
+from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
 from reconciler.kinds.durations import parse_duration
@@ -61,7 +62,7 @@ async def probe(
     """
     stages = Stages(reached)
     began = time.monotonic()
-    verdict = await _examine(target.spec, secrets, tools, stages)
+    verdict = await _examine(target, secrets, tools, stages)
     latency_s = time.monotonic() - began
     return Observation(
         uid=target.uid,
@@ -77,11 +78,12 @@ async def probe(
 
 
 async def _examine(
-    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> http_judgement.Verdict:
+    spec = target.spec
     expect = spec["health"]["expect"]
     try:
-        asked = await _ask(spec, secrets, tools, stages)
+        asked = await _ask(target, secrets, tools, stages)
     except ConnectionFailed as failure:
         return http_judgement.Verdict(
             reason=failure.reason, stage=failure.stage, message=failure.message, hint=failure.hint
@@ -118,15 +120,16 @@ class _Asked:
 
 
 async def _ask(
-    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> _Asked:
     """Returns what came of the last request of the authentication flow."""
+    spec = target.spec
     method = _AUTH.validate_python(spec["auth"])
     if not libraries.is_loaded(method.method):
         # a large one takes seconds: not on the loop, and not at the expense of the deadline
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(tools.threads, libraries.load, method.method)
-    route, plain = _route(spec, secrets, tools), _request(spec)
+    route, plain = _route(target, secrets, tools), _request(spec)
     moment = exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
     flow = method.flow(plain, secrets, moment)
     request = next(flow)
@@ -158,9 +161,11 @@ def _request(spec: JsonObject) -> exchange.Request:
     )
 
 
-def _route(spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools) -> http.Route:
+def _route(target: Target, secrets: Mapping[str, Secret], tools: Tools) -> http.Route:
+    spec = target.spec
     setting = spec["tls"]
     timeout, health = spec["timeout"], spec["health"]
+    hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)
     total_s = min(parse_duration(health["timeout"]), parse_duration(timeout["total"]))
     return http.Route(
         tls_mode=tls.TlsMode.VERIFY_FULL if setting["verify"] else tls.TlsMode.REQUIRE,
@@ -170,6 +175,7 @@ def _route(spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools) -> htt
         tls_minimum=setting["minimumVersion"],
         connect_s=parse_duration(timeout["connect"]),
         deadline=asyncio.get_running_loop().time() + total_s,
+        via=None if hops.is_direct else Way(hops=tools.hops, via=hops),
     )
 
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 
-from reconciler.clients import destination, sql
+from reconciler.clients import destination, sql, sql_way, via
 from reconciler.clients.attempt import Attempt, Lifeline
+from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
 from reconciler.kinds import durations
@@ -52,7 +53,7 @@ async def probe(
     try:
         await _load(target.spec["engine"], tools.threads)
         began = time.monotonic()
-        await _examine(target.spec, secrets, tools, stages)
+        await _examine(target, secrets, tools, stages)
     except ConnectionFailed as error:
         failure = error
     except SecretError as error:
@@ -80,8 +81,9 @@ async def _load(engine: str, threads: Executor) -> None:
 
 
 async def _examine(
-    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> None:
+    spec = target.spec
     now = time.monotonic()
     end_by = now + durations.parse_duration(spec["health"]["timeout"])
     attempt = Attempt(
@@ -93,15 +95,21 @@ async def _examine(
         end_by=end_by,
     )
     reference = spec.get("tls", {}).get("ca")
+    hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)
     login = sql.describe(
         spec,
         secrets,
-        addresses=await _resolve(spec, attempt),
+        addresses=await _resolve(spec, attempt) if hops.is_direct else (),
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),
     )
     engine, query = spec["engine"], spec["health"]["query"]
-    await _in_thread(lambda: sql.check(engine, login, query, attempt), attempt, tools.threads)
+    if hops.is_direct:
+        await _in_thread(lambda: sql.check(engine, login, query, attempt), attempt, tools.threads)
+        return
+    way = Way(hops=tools.hops, via=hops)
+    async with sql_way.reached(login, way, attempt) as reached:
+        await _in_thread(lambda: sql.check(engine, reached, query, attempt), attempt, tools.threads)
 
 
 async def _resolve(spec: JsonObject, attempt: Attempt) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def _facts(view: DescribeView, manifest: JsonObject) -> Iterator[tuple[str, str]
     yield "About", layout.one_line(metadata.get("description", ""))
     yield "Labels", _pairs(metadata.get("labels", {}))
     yield "Tags", layout.one_line(" ".join(metadata.get("tags", ())))
-    yield "Endpoint", layout.one_line(words.endpoint(row).text)
+    yield "Endpoint", layout.one_line(words.endpoint(row).shown)
     yield "Auth", layout.one_line(spec.get("auth", {}).get("method", ""))
     for pointer, reference in kinds.shape(row.ref.kind).secrets(spec):
         yield "Secret", f"{words.field_name(f'/spec{pointer}')} from {words.plain(reference)}"

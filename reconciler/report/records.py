@@ -84,7 +84,7 @@ def of_row(row: Recorded) -> dict[str, Json]:
     return {
         **of_ref(row.ref),
         "uid": row.uid,
-        "endpoint": words.endpoint(row).text,
+        "endpoint": words.endpoint(row).shown,
         "status": of_status(row.status),
         "hold": of_hold(row.hold),
         "generation": row.generation,

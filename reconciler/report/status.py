@@ -50,7 +50,7 @@ _WIDE: tuple[tuple[Column, _MakeCell], ...] = (
     *_NARROW,
     (
         Column(title="ENDPOINT"),
-        lambda row, _now, _style: Cell(layout.one_line(words.endpoint(row).text)),
+        lambda row, _now, _style: Cell(layout.one_line(words.endpoint(row).shown)),
     ),
     (
         Column(title="GEN", right=True),

@@ -131,7 +131,7 @@ def destination(change: Change) -> str:
     """Returns on one line where a new connection will connect to; empty for any other change."""
     if change.action is not Action.CREATE or change.resource is None:
         return ""
-    where = kinds.kind(change.ref.kind).endpoint(change.resource.spec).text
+    where = kinds.kind(change.ref.kind).endpoint(change.resource.spec).shown
     return f"connects to {layout.one_line(where)}"
 
 

@@ -178,12 +178,20 @@ class Store(Vault, Protocol):
     def release(self, requests: Sequence[LoginRequest]) -> None:
         """Takes back granted requests that were not used: nothing was sent."""
 
+    def settle(self, request: LoginRequest, *, is_accepted: bool, now: datetime) -> None:
+        """Settles a granted request that belongs to no result: a login at a hop on the way.
+
+        An accepted one deletes every settled attempt of the credential with its own, a refused one
+        counts from now on.
+        """
+
     def record(self, writes: Sequence[HealthWrite], *, now: datetime) -> tuple[str, ...]:
         """Stores a batch of results in one transaction; returns uids whose row had moved.
 
         For a moved row nothing of its HealthWrite is stored but the settling of the attempt. An ok
         observation deletes its own attempt and every other of the credential that is settled or
-        past its deadline; AuthFailed turns its own into a settled one; any other deletes its own.
+        past its deadline; AuthFailed turns its own into a settled one, unless a hop on the way said
+        so; any other deletes its own.
         """
 
     def revisions(self, uid: str) -> tuple[Revision, ...]:

@@ -113,6 +113,10 @@ class DatabaseStore(sealed.SealedStore):
         with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
             logins.release(connection, requests)
 
+    def settle(self, request: LoginRequest, *, is_accepted: bool, now: datetime) -> None:
+        with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
+            logins.settle_one(connection, request, is_accepted=is_accepted, now=now)
+
     def record(self, writes: Sequence[HealthWrite], *, now: datetime) -> tuple[str, ...]:
         if not writes:
             return ()

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from reconciler.model import Outcome, Phase, Reason
+from reconciler.model import Outcome, Phase, Reason, StageName
 from reconciler.settings import LONGEST_LOGIN_S
 from reconciler.stores import HealthWrite, LoginRequest, Verdict
 from reconciler.stores.batches import batches
@@ -110,13 +110,57 @@ def settle(connection: Connection, writes: Iterable[HealthWrite], *, now: dateti
     A failed login whose attempt is gone (forgiven while it ran) is written as failed all the same:
     the server has counted it.
     """
-    results = [write for write in writes if write.credential_key]
+    _settle(connection, [_result(write) for write in writes if write.credential_key], now)
+
+
+def settle_one(
+    connection: Connection, request: LoginRequest, *, is_accepted: bool, now: datetime
+) -> None:
+    """Settles the attempt of a login that has no result of its own; see `Store.settle`."""
+    result = _Result(
+        credential_key=request.credential_key,
+        uid=request.uid,
+        is_refused=not is_accepted,
+        is_ok=is_accepted,
+        at=now,
+    )
+    _settle(connection, [result], now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """What came of one login."""
+
+    credential_key: str
+    uid: str
+    is_refused: bool
+    is_ok: bool
+    at: datetime
+
+
+#: A credential that is refused there is not the one that the server would have been sent.
+_HOPS = (StageName.TUNNEL, StageName.PROXY)
+
+
+def _result(write: HealthWrite) -> _Result:
+    observation = write.observation
+    ended = observation.stages[-1].name if observation.stages else None
+    return _Result(
+        credential_key=write.credential_key,
+        uid=observation.uid,
+        is_refused=observation.reason is Reason.AUTH_FAILED and ended not in _HOPS,
+        is_ok=observation.outcome is Outcome.OK,
+        at=observation.observed_at,
+    )
+
+
+def _settle(connection: Connection, results: Sequence[_Result], now: datetime) -> None:
     if not results:
         return
-    attempts = _attempts(connection, {write.credential_key for write in results})
+    attempts = _attempts(connection, {result.credential_key for result in results})
     settlement = _Settlement(attempts={attempt.id: attempt for attempt in attempts})
-    for write in results:
-        settlement.add(write, _running(now))
+    for result in results:
+        settlement.add(result, _running(now))
     if settlement.gone:
         statement = delete(login_attempts).where(_attempt.id == bindparam("attempt"))
         connection.execute(statement, [{"attempt": number} for number in settlement.gone])
@@ -156,8 +200,8 @@ class _Settlement:
     failed: list[int] = field(default_factory=list)
     added: list[dict[str, str]] = field(default_factory=list)
 
-    def add(self, write: HealthWrite, running: _Span) -> None:
-        key, uid = write.credential_key, write.observation.uid
+    def add(self, result: _Result, running: _Span) -> None:
+        key, uid = result.credential_key, result.uid
         own = max(
             (a for a in self.attempts.values() if _is_own(a, key, uid)),
             key=lambda attempt: (attempt.deadline_at, attempt.id),
@@ -165,16 +209,15 @@ class _Settlement:
         )
         if own is not None:
             del self.attempts[own.id]
-        if write.observation.reason is Reason.AUTH_FAILED:
+        if result.is_refused:
             if own is None:
-                at = write.observation.observed_at
-                self.added.append(_columns(uid, key, _FAILED, at))
+                self.added.append(_columns(uid, key, _FAILED, result.at))
             else:
                 self.failed.append(own.id)
             return
         if own is not None:
             self.gone.append(own.id)
-        if write.observation.outcome is Outcome.OK:
+        if result.is_ok:
             self._forget(key, running)
 
     def _forget(self, key: str, running: _Span) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
-from reconciler.model import Observation, Outcome, Phase, Reason, Recorded
+from reconciler.model import Observation, Outcome, Phase, Reason, Recorded, Stage, StageName
 from reconciler.stores import HealthWrite, LoginRequest, RowOp, RowWrite, Store, Verdict, Write
 from tests.factories import (
     NOW,
@@ -146,6 +147,28 @@ def test_release_never_takes_back_what_was_settled(store: Store) -> None:
     refuse(store, 5)
     store.release([ask()])
     assert reserve(store, ask()) == (EXHAUSTED,)
+
+
+@pytest.mark.parametrize("hop", [StageName.TUNNEL, StageName.PROXY])
+def test_refusal_by_a_hop_takes_the_attempt_back(store: Store, hop: StageName) -> None:
+    refuse(store, 4)
+    assert reserve(store, ask()) == (GRANTED,)
+    settle(store, replace(REFUSED, stages=(Stage(name=hop, seconds=0.1),)))
+    assert reserve(store, ask(), ask()) == (GRANTED, WAIT)
+
+
+def test_accepted_login_at_a_hop_gives_the_whole_budget_back(store: Store) -> None:
+    refuse(store, 4)
+    assert reserve(store, ask()) == (GRANTED,)
+    store.settle(ask(), is_accepted=True, now=NOW)
+    assert reserve(store, *[ask()] * 6) == (GRANTED,) * 5 + (WAIT,)
+
+
+def test_refused_login_at_a_hop_counts_for_good(store: Store) -> None:
+    refuse(store, 4)
+    assert reserve(store, ask()) == (GRANTED,)
+    store.settle(ask(), is_accepted=False, now=NOW)
+    assert reserve(store, ask(), now=later(10**7)) == (EXHAUSTED,)
 
 
 def test_empty_requests_are_answered_with_nothing(store: Store) -> None:

@@ -24,16 +24,20 @@ from tests.corpus.canary import make_canary, make_key
 from tests.servers import sql_peers
 from tests.servers.certificates import Authority
 from tests.servers.http import Client, Route, Server, http_server
+from tests.servers.proxies import ProxyServer, proxy_server
 from tests.servers.secrets_manager import ACCESS_KEY_ID, REGION, secrets_manager
+from tests.servers.ssh import SshServer, ssh_server
 from tests.servers.vault import ROLE_ID, vault
 
 #: Variables and files, each with a secret of its own.
 VARIABLES = (
     "BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD", "DIGEST",
     "CONSUMER_SECRET", "OAUTH1_TOKEN", "OAUTH1_SECRET", "AWS_ID", "AWS_SECRET", "AWS_SESSION",
-    "KEY_PASSPHRASE",
+    "KEY_PASSPHRASE", "PROXY_PASSWORD", "SSH_PASSPHRASE", "SSH_PASSWORD",
 )  # fmt: skip
-FILES = ("basic", "key-in-query", "pair-key", "my-password", "client-key")
+FILES = (
+    "basic", "key-in-query", "pair-key", "my-password", "client-key", "socks-password", "ssh-key",
+)  # fmt: skip
 #: The name of a secret that is kept in the state; whoever plays commands stores its canary.
 STORED = "stored-token"
 #: What the APIs answer; each to every authentication method.
@@ -182,7 +186,16 @@ def planted(folder: Path) -> Iterator[Planted]:
         certificate = Authority().client().certificate
         (folder / "secrets" / "client.pem").write_text(certificate)
         env |= running.enter_context(_sources(folder, canaries))
-        manifests = [*_apis(server, folder), _mutual(), *_databases(ports)]
+        proxy = running.enter_context(sql_peers.sql_peer(_parrot_proxy))
+        socks = running.enter_context(proxy_server("socks5", logins={"user": "another"}))
+        ssh = running.enter_context(ssh_server())
+        (folder / "known_hosts").write_text(ssh.known_hosts)
+        manifests = [
+            *_apis(server, folder),
+            _mutual(),
+            *_databases(ports),
+            *_hops(server, proxy.port, socks, ssh),
+        ]
         (folder / "manifests").mkdir()
         (folder / "manifests/all.yaml").write_text("\n---\n".join(map(json.dumps, manifests)))
         password = quote(canaries["state password"], safe="")
@@ -283,6 +296,41 @@ def _databases(ports: Mapping[str, int]) -> Iterator[JsonObject]:
             "tls": {"mode": "disable"},
         }
         yield _manifest("SqlConnection", engine, spec)
+
+
+def _hops(server: Server, proxy: int, socks: ProxyServer, ssh: SshServer) -> Iterator[JsonObject]:
+    """Yields connections whose hops refuse them: logins of every kind, and a key that is none."""
+    host = {"host": "127.0.0.1", "port": ssh.port, "username": "user"}
+    known = {**host, "knownHosts": {"file": "known_hosts"}}
+    key = {"privateKey": {"file": "secrets/ssh-key"}, "passphrase": {"env": "SSH_PASSPHRASE"}}
+    password = {"password": {"env": "SSH_PASSWORD"}}
+    in_env, in_file = {"env": "PROXY_PASSWORD"}, {"file": "secrets/socks-password"}
+    ways: Mapping[str, JsonObject] = {
+        "by-proxy": {
+            "proxy": {
+                "url": f"http://127.0.0.1:{proxy}",
+                "auth": {"username": "user", "password": in_env},
+            }
+        },
+        "by-socks": {
+            "proxy": {"url": socks.url("socks5"), "auth": {"username": "u", "password": in_file}}
+        },
+        "by-ssh": {"ssh": {**known, **password}},
+        "by-ssh-key": {"ssh": {**known, **key}},
+        "by-jump": {"ssh": {**known, **password, "jump": {**known, **key}}},
+    }
+    for name, way in ways.items():
+        yield _manifest("ApiConnection", name, {"baseUrl": server.url, **way})
+        database = {"engine": "postgresql", "host": "127.0.0.1", "port": 1, "database": "orders"}
+        yield _manifest("SqlConnection", name, {**database, **way})
+
+
+def _parrot_proxy(client: sql_peers.Conversation) -> None:
+    """Refuses with everything that it was sent, and with what that means."""
+    head = client.receive_until(b"\r\n\r\n")
+    sent = head.rpartition(b"Basic ")[2].strip()
+    decoded = base64.b64decode(sent)
+    client.send(b"HTTP/1.1 407 " + sent + b" " + decoded + b"\r\nX-Echo: " + sent + b"\r\n\r\n")
 
 
 def _scripts(

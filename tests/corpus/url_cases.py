@@ -186,7 +186,7 @@ CASES = (
     Case(
         row="B161",
         what="proxy",
-        prepare=api(f"proxy: 'socks5://u:{CANARY}@h'"),
-        says="E104]: unknown field `proxy`",
+        prepare=api(f"proxy: {{url: 'socks5://u:{CANARY}@h'}}"),
+        says="E140]: the URL of the proxy has user info before its host",
     ),
 )

@@ -99,6 +99,8 @@ class World:
     store: Store
     environment: dict[str, str] = field(default_factory=dict)
     now: datetime = NOW
+    #: where files that manifests name lie
+    root: str = "/project"
     limits: HealthSettings = field(default_factory=HealthSettings)
     _ids: int = 0
 
@@ -122,9 +124,9 @@ class World:
 
     def workspace(self) -> reconcile.Workspace:
         """Returns the workspace of one command: secrets are read anew."""
-        policy = SecretPolicy(root="/project")
+        policy = SecretPolicy(root=self.root)
         settings = Settings(
-            root="/project",
+            root=self.root,
             state_url="sqlite://",
             is_default_state=False,
             actor="alice",

@@ -20,13 +20,20 @@ from time import monotonic
 import pytest
 
 from reconciler import reconcile
-from reconciler.model import Json, Observation, Outcome
+from reconciler.model import Json, JsonObject, Observation, Outcome
 from tests.reliability import stages
 from tests.reliability.figures import Record
 from tests.reliability.stages import World
 from tests.servers import http_routes, sql_peers
 from tests.servers.certificates import Authority
-from tests.servers.http import Route, black_hole, closed_port, http_server, silent_server
+from tests.servers.http import (
+    Route,
+    Server,
+    black_hole,
+    closed_port,
+    http_server,
+    silent_server,
+)
 from tests.servers.sql_peers import Conversation, sql_peer
 
 DEADLINE_S = 1.0
@@ -35,6 +42,8 @@ GRACE_S = 5.0
 #: Of resident memory, over all endpoints together; the bodies on offer are endless.
 GROWTH_MIB = 128
 _HEAD = b"HTTP/1.1 200 OK\r\n"
+#: A file of the project without a key; no server of this test has one to show.
+KNOWN_HOSTS = "known_hosts"
 
 
 def _bomb() -> bytes:
@@ -173,7 +182,44 @@ def _endpoints() -> Iterator[list[dict[str, Json]]]:
         stalling = stack.enter_context(sql_peer(_stay_silent))
         manifests.append(_sql("pg-tls-stall", "postgresql", stalling.port, "require"))
         manifests.append(_sql("pg-black-hole", "postgresql", hole))
+        manifests += _hops(silent, hole, stack.enter_context(http_server(_by_path(ROUTES))))
         yield manifests
+
+
+def _hops(silent: int, hole: int, slow: Server) -> Iterator[dict[str, Json]]:
+    """Yields connections behind proxies and SSH servers that stall, drip or are not there.
+
+    Each is tried for an API, for a driver that gets a socket, and for one that gets a port.
+    """
+    ways: dict[str, JsonObject] = {
+        "proxy-silent": {"proxy": {"url": f"http://127.0.0.1:{silent}"}},
+        "socks-silent": {"proxy": {"url": f"socks5://127.0.0.1:{silent}"}},
+        "proxy-tls-stall": {"proxy": {"url": f"https://127.0.0.1:{silent}"}},
+        "proxy-black-hole": {"proxy": {"url": f"socks5://127.0.0.1:{hole}"}},
+        "proxy-closed": {"proxy": {"url": f"http://127.0.0.1:{closed_port()}"}},
+        "ssh-silent": {"ssh": _ssh(silent)},
+        "ssh-black-hole": {"ssh": _ssh(hole)},
+        "ssh-closed": {"ssh": _ssh(closed_port())},
+        "ssh-behind-silence": {"ssh": {**_ssh(closed_port()), "jump": _ssh(silent)}},
+        "ssh-speaks-http": {"ssh": _ssh(slow.port)},
+    }
+    for name, way in ways.items():
+        for manifest in (
+            _api(name, "http://127.0.0.1:1"),
+            _sql(f"{name}-pg", "postgresql", 1),
+            _sql(f"{name}-my", "mysql", 1),
+        ):
+            yield {**manifest, "spec": {**manifest["spec"], **way}}
+
+
+def _ssh(port: int) -> JsonObject:
+    return {
+        "host": "127.0.0.1",
+        "port": port,
+        "username": "ops",
+        "password": {"env": "PASSWORD"},
+        "knownHosts": {"file": KNOWN_HOSTS},
+    }
 
 
 def _by_path(routes: dict[str, Route]) -> dict[str, Route]:
@@ -199,8 +245,10 @@ async def _pass(world: World) -> tuple[list[Observation], int]:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[World]:
     made = World.open("sqlite://", {"PASSWORD": "never-granted"})
+    made.root = str(tmp_path)
+    tmp_path.joinpath(KNOWN_HOSTS).write_text("# none\n")
     yield made
     made.store.close()
 
@@ -214,7 +262,7 @@ def test_every_check_ends_by_its_deadline_and_leaves_nothing(world: World, figur
         took, growth = monotonic() - started, _resident_mib() - before
     over = max(observation.latency_s for observation in found) - DEADLINE_S
     assert len(found) == len(manifests)
-    assert {each.outcome for each in found} == {Outcome.FAILED}
+    assert [each for each in found if each.outcome is not Outcome.FAILED] == []
     assert over < GRACE_S
     assert growth < GROWTH_MIB
     assert (tasks, set(threading.enumerate()) - threads, _descriptors()) == (0, set(), descriptors)

@@ -68,6 +68,11 @@ class MariadbServer:
     authority: str
     general_log: Path
 
+    @property
+    def socket(self) -> str:
+        """The path of its socket in the file system."""
+        return str(self.general_log.parent / "s")
+
     def logins(self, user: str) -> int:
         """Returns how many logins were tried as `user` since the server started."""
         return sum(

@@ -30,7 +30,7 @@ _STARTS = 3
 _LOOKS = 600
 _LOOK_S = 0.05
 _STOP_S = 10.0
-_HBA = f"host all all {HOST}/32 scram-sha-256\n"
+_HBA = f"host all all {HOST}/32 scram-sha-256\nlocal all all scram-sha-256\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,11 @@ class PostgresServer:
     log_path: Path
     #: whether it offers TLS
     has_tls: bool
+
+    @property
+    def socket(self) -> str:
+        """The path of its socket in the file system."""
+        return str(self.log_path.parent / f".s.PGSQL.{self.port}")
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         """Opens an autocommit connection of the superuser."""
@@ -228,7 +233,7 @@ def _start(
         settings = (
             f"listen_addresses={HOST}",
             f"port={port}",
-            "unix_socket_directories=",
+            f"unix_socket_directories={folder}",
             "password_encryption=scram-sha-256",
             "log_connections=on",
             "logging_collector=off",

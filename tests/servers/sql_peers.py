@@ -92,6 +92,13 @@ class Conversation:
         self._peer.received += data
         return data
 
+    def receive_until(self, end: bytes) -> bytes:
+        """Returns what the client sends up to and with `end`."""
+        data = self.receive(len(end))
+        while not data.endswith(end):
+            data += self.receive(1)
+        return data
+
     def start_tls(self, context: ssl.SSLContext) -> None:
         self._client = context.wrap_socket(self._client, server_side=True)
 

@@ -59,3 +59,11 @@ def test_credential_key_differs_by_secret_account_and_destination() -> None:
 
 def test_parts_cannot_be_shifted_into_one_another() -> None:
     assert credential(username="ab", host="c") != credential(username="a", host="bc")
+
+
+def test_a_credential_is_counted_whichever_way_leads_to_its_server() -> None:
+    secrets = {"/auth/password": Secret("hunter2")}
+    hop = {"/ssh/password": Secret("sesame"), "/proxy/auth/password": Secret("open")}
+    direct = fingerprint.of_credential(endpoint(), secrets, KEY)
+    assert fingerprint.of_credential(endpoint(via="ssh://ops@bastion:22"), secrets, KEY) == direct
+    assert fingerprint.of_credential(endpoint(), secrets | hop, KEY) == direct

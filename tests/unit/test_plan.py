@@ -104,6 +104,34 @@ def test_no_credential_at_a_new_host_is_no_rebind() -> None:
     assert only(make([after], [have(before)])).rebind == ""
 
 
+SSH = {
+    "host": "bastion",
+    "port": 22,
+    "username": "ops",
+    "password": {"env": "SSH_PASSWORD"},
+    "knownHosts": {"file": "known_hosts"},
+}
+PLACES = ("ssh://ops@bastion:22", "ssh://ops@other:22")
+
+
+def test_kept_credential_on_another_way_is_a_rebind() -> None:
+    change = only(make([want(ssh=SSH)], [have(want())]))
+    server = "postgresql://db-7.internal:5432"
+    assert change.rebind == f"{server} -> {server} via {PLACES[0]}"
+
+
+def test_kept_credential_of_a_hop_at_another_hop_is_a_rebind() -> None:
+    before = want(kind="ApiConnection", ssh=SSH)
+    after = want(kind="ApiConnection", ssh={**SSH, "host": "other"})
+    assert only(make([after], [have(before)])).rebind == " -> ".join(PLACES)
+
+
+def test_new_credential_of_a_hop_at_another_hop_is_no_rebind() -> None:
+    before = want(kind="ApiConnection", ssh=SSH)
+    other = {**SSH, "host": "other", "password": {"env": "OTHER"}}
+    assert only(make([want(kind="ApiConnection", ssh=other)], [have(before)])).rebind == ""
+
+
 def test_other_database_on_the_same_host_is_no_rebind() -> None:
     assert only(make([want(database="archive")], [have(want())])).rebind == ""
 

@@ -39,13 +39,13 @@ def said(text: str) -> list[str]:
         pytest.param(
             "zzz: a",
             "E104 unknown field `zzz` = fields here: `auth`, `baseUrl`, `deletionPolicy`, "
-            "`headers`, `health`, `state`, `timeout` and `tls`",
+            "`headers`, `health`, `proxy`, `socket`, `ssh`, `state`, `timeout` and `tls`",
             id="no similar field",
         ),
         pytest.param(
             '"a\\tb": 1',
             "E104 unknown field `a\\tb` = fields here: `auth`, `baseUrl`, `deletionPolicy`, "
-            "`headers`, `health`, `state`, `timeout` and `tls`",
+            "`headers`, `health`, `proxy`, `socket`, `ssh`, `state`, `timeout` and `tls`",
             id="escaped field",
         ),
         pytest.param(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from reconciler import kinds, validate
@@ -41,6 +43,15 @@ WANTED = [
 @pytest.mark.parametrize("wanted", WANTED, ids=lambda wanted: f"{wanted.engine}-{wanted.auth}")
 def test_every_manifest_is_valid(wanted: Wanted) -> None:
     assert findings(templates.manifest(wanted)) == ()
+
+
+@pytest.mark.parametrize("wanted", WANTED, ids=lambda wanted: f"{wanted.engine}-{wanted.auth}")
+def test_every_manifest_is_valid_with_its_hints_too(wanted: Wanted) -> None:
+    text = templates.manifest(wanted)
+    assert findings(text.replace("# proxy:", "proxy:")) == ()
+    shown = re.sub(r"# (ssh:|      knownHosts)", r"\1", text)
+    assert ("ssh: {" in shown) == (wanted.engine not in engines.FILE_ENGINES)
+    assert findings(shown) == ()
 
 
 @pytest.mark.parametrize(

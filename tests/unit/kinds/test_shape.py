@@ -263,6 +263,9 @@ def test_a_field_of_other_engines_says_which() -> None:
         "auth": servers,
         "host": servers,
         "port": servers,
+        "proxy": servers,
+        "socket": servers,
+        "ssh": servers,
         "tls": servers,
     }
 

@@ -43,7 +43,7 @@ def test_a_name_or_address_is_a_host(host: str) -> None:
         (
             "/var/run/postgresql",
             "the host is a path",
-            "sockets in the file system are not connected to",
+            "a socket in the file system is `socket: PATH`",
         ),
         ("db1,db2", "the host is a list", "write one manifest for each host"),
         (
