@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib import import_module
@@ -22,6 +22,7 @@ from reconciler.model import (
     Stage,
     Target,
 )
+from reconciler.probes.lane import Lane
 from reconciler.redact import Redactor, Secret
 
 
@@ -38,6 +39,8 @@ class Tools:
     read_public: Callable[[JsonObject], str]
     #: absolute path that relative database files are relative to
     root: str
+    #: hands `threads` what takes less time than waking one
+    lane: Lane = field(default_factory=Lane)
 
 
 class Probe(Protocol):

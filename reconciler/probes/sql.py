@@ -18,7 +18,7 @@ from reconciler.clients import destination, sql
 from reconciler.clients.attempt import Attempt, Lifeline
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
-from reconciler.kinds import durations
+from reconciler.kinds import durations, engines
 from reconciler.model import (
     JsonObject,
     Observation,
@@ -101,7 +101,14 @@ async def _examine(
         path=posixpath.join(tools.root, spec["database"]),
     )
     engine, query = spec["engine"], spec["health"]["query"]
-    await _in_thread(lambda: sql.check(engine, login, query, attempt), attempt, tools.threads)
+
+    def call() -> None:
+        sql.check(engine, login, query, attempt)
+
+    if engines.ENGINES[engine].is_file:
+        await _in_lane(call, attempt, tools)
+    else:
+        await _in_thread(call, attempt, tools.threads)
 
 
 async def _resolve(spec: JsonObject, attempt: Attempt) -> tuple[str, ...]:
@@ -114,6 +121,18 @@ async def _resolve(spec: JsonObject, attempt: Attempt) -> tuple[str, ...]:
                 return await destination.resolve(spec["host"], spec["port"])
         except TimeoutError:
             raise attempt.timed_out() from None
+
+
+async def _in_lane(call: Callable[[], None], attempt: Attempt, tools: Tools) -> None:
+    """Runs `call`, which contacts nobody, in line with others of its kind."""
+    cut = attempt.lifeline.cut
+    try:
+        await tools.lane.run(call, tools.threads, end_by=attempt.end_by, cut=cut)
+    except TimeoutError:
+        raise attempt.timed_out() from None
+    except asyncio.CancelledError:
+        cut()
+        raise
 
 
 async def _in_thread(call: Callable[[], None], attempt: Attempt, threads: Executor) -> None:
