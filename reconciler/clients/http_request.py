@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from reconciler._version import __version__
@@ -51,6 +52,11 @@ def parse(url: str) -> Origin:
     Raises:
         ConnectionFailed: ProtocolError, when it is no http(s) URL that can be requested.
     """
+    # A query may hold a secret, and nothing that does is kept.
+    return _parse(url) if "?" in url else _parse_kept(url)
+
+
+def _parse(url: str) -> Origin:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -71,6 +77,9 @@ def parse(url: str) -> Origin:
         authority=shown if port in (None, default) else f"{shown}:{port}",
         target=target,
     )
+
+
+_parse_kept = lru_cache(maxsize=1024)(_parse)
 
 
 def serialise(request: exchange.Request, origin: Origin) -> bytes:
