@@ -58,11 +58,16 @@ class Secret:
 
 
 class Redactor:
-    """Knows the secrets of one command and removes them from text."""
+    """Knows the secrets of one command and removes them from text; shows none itself."""
+
+    __slots__ = ("_forms", "_pattern")
 
     def __init__(self) -> None:
         self._forms: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a redactor holds secrets and is not pickled or copied")
 
     def add(self, value: str, username: str = "") -> None:
         """Remembers `value` in every form in which it may come back.

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase, translate
 from posixpath import normpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from reconciler.model import JsonObject
@@ -117,6 +117,9 @@ class Settings:
     wrapping_key: str = field(default="", repr=False)
     secrets: SecretPolicy
     health: HealthSettings = HealthSettings()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("settings hold a key and are not pickled or copied")
 
 
 def _is_under(path: str, folder: str) -> bool:

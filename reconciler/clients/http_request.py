@@ -7,8 +7,9 @@ a second opinion about routing is refused here, before there is a connection.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
 from reconciler._version import __version__
@@ -42,8 +43,11 @@ class Origin:
     port: int
     #: the Host header (RFC 9110, section 7.2)
     authority: str
-    #: path and query
-    target: str
+    #: path and query; a query may hold a secret
+    target: str = field(repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a query may hold a secret and is not pickled or copied")
 
 
 def parse(url: str) -> Origin:
