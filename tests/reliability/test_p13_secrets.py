@@ -76,7 +76,7 @@ _CARRIERS = (
     "reconciler.auth.exchange.Request",
     "reconciler.clients.attempt.Login",
     "reconciler.clients.http_request.Origin",
-    "reconciler.health.Job",
+    "reconciler.queueing.Job",
     "reconciler.redact.Redactor",
     "reconciler.redact.Secret",
     "reconciler.cli.session.Session",
