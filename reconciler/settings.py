@@ -102,8 +102,8 @@ class Settings:
 
     #: absolute path; every relative path is relative to it
     root: str
-    #: SQLAlchemy URL of the state store
-    state_url: str
+    #: SQLAlchemy URL of the state store; it may hold a password
+    state_url: str = field(repr=False)
     #: whether `state_url` is the default under the root
     is_default_state: bool
     stack: str = "default"

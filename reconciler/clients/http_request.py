@@ -47,7 +47,7 @@ class Origin:
     target: str = field(repr=False)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a query may hold a secret and is not pickled or copied")
+        raise TypeError("an origin may hold a secret and is not pickled or copied")
 
 
 def parse(url: str) -> Origin:
