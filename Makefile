@@ -42,7 +42,8 @@ soak: $(READY) servers ## the long versions of the property and stress tests
 	HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n auto
 
 reliability: $(READY) servers ## try to break every promise; write what was found into README
-	$(BIN)/pytest -q -n auto tests/reliability --ignore tests/reliability/test_figures.py --figures build/figures.json
+	$(BIN)/pytest -q -n auto tests/reliability tests/e2e/test_canary.py \
+		--ignore tests/reliability/test_figures.py --figures build/figures.json
 	$(BIN)/python -m tests.reliability.table build/figures.json
 
 fuzz: $(READY) ## give every parser wrong input for an hour, or FUZZ_SECONDS

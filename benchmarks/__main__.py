@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import http_probe, peers, pipeline, sql_probe, store
-from benchmarks.measuring import Line, table
+from benchmarks import blackbox, http_probe, peers, pipeline, sql_probe, store
+from benchmarks.measuring import Line, shortfall, table
 
 _Part = Callable[[], Iterable[Line]]
 
@@ -32,6 +32,7 @@ def main() -> int:
             print(f"measuring: {name}", file=sys.stderr)
             lines += parts[name]()
     print(table(lines))
+    print(shortfall(lines))
     return 0
 
 
@@ -45,6 +46,7 @@ def _parts(scratch: Path, *, quick: bool) -> dict[str, _Part]:
         "store": lambda: store.changed_rows(scratch, size, rounds),
         "failing": lambda: pipeline.failing_pass(scratch, size),
         "http": http_probe.lines,
+        "blackbox": blackbox.lines,
         "sql": sql_probe.lines,
         "peers": lambda: peers.validators(scratch, size),
     }

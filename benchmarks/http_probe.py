@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from benchmarks.measuring import Goal, Line
@@ -65,7 +66,7 @@ async def _serve() -> None:
     await server.serve_forever()
 
 
-async def _rate(one: Callable[[], Awaitable[None]]) -> float:
+async def rate(one: Callable[[], Awaitable[None]]) -> float:
     """Returns how many times a second `one` is done, `IN_FLIGHT` at a time."""
     left = iter(range(PROBES))
 
@@ -78,7 +79,8 @@ async def _rate(one: Callable[[], Awaitable[None]]) -> float:
     return PROBES / (time.perf_counter() - began)
 
 
-async def _compare(port: int) -> list[tuple[float, float]]:
+def our_probe(port: int) -> Callable[[], Awaitable[None]]:
+    """Returns a function that probes the server on `port` once, as a pass does."""
     manifest = {
         "apiVersion": "reconciler/v1",
         "kind": "ApiConnection",
@@ -104,30 +106,41 @@ async def _compare(port: int) -> list[tuple[float, float]]:
         root="/",
     )
 
-    async def ours() -> None:
+    async def probe() -> None:
         observation = await http.probe(target, {}, tools, reached=())
         assert observation.outcome is Outcome.OK, observation
+
+    return probe
+
+
+async def _compare(port: int) -> list[tuple[float, float]]:
+    ours = our_probe(port)
 
     async def bare() -> None:
         loop = asyncio.get_running_loop()
         _, protocol = await loop.create_connection(_Bare, "127.0.0.1", port)
         assert (await protocol.done).startswith(b"HTTP/1.1 200")
 
-    await _rate(ours), await _rate(bare)  # warm
-    return [(await _rate(ours), await _rate(bare)) for _ in range(PAIRS)]
+    await rate(ours), await rate(bare)  # warm
+    return [(await rate(ours), await rate(bare)) for _ in range(PAIRS)]
+
+
+@contextmanager
+def server() -> Iterator[int]:
+    """Yields the port of a server in a process that is ended after the block."""
+    command = [sys.executable, "-m", "benchmarks.http_probe"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
 
 
 def lines() -> Iterator[Line]:
     """Measures our probes per second against those of the bare client."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.http_probe"], stdout=subprocess.PIPE
-    )
-    try:
-        assert server.stdout is not None
-        pairs = asyncio.run(_compare(int(server.stdout.readline())))
-    finally:
-        server.terminate()
-        server.communicate()
+    with server() as port:
+        pairs = asyncio.run(_compare(port))
     ratio = statistics.median(ours / bare for ours, bare in pairs)
     ours, bare = (statistics.median(rates) for rates in zip(*pairs, strict=True))
     yield Line(

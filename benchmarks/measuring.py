@@ -6,6 +6,7 @@ and the median of the ratios counts, so a neighbour's burst spoils one pair and 
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -14,11 +15,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from time import perf_counter
 
 #: What a measured process may know: nothing of the shell that started the benchmark.
 _ENVIRONMENT: Mapping[str, str] = {"PATH": os.defpath, "HOME": "/", "LC_ALL": "C.UTF-8"}
 _KIB_PER_MIB = 1024
+#: Starts a process and tells what it took. On Linux a process's peak begins with the memory of the
+#: one that started it, so that a benchmark of its size would measure itself; this one is small.
+_STARTER = """
+import json, os, sys, time
+report = int(sys.argv[1])
+os.set_inheritable(report, False)
+began = time.perf_counter()
+process = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(process, 0)
+took = time.perf_counter() - began
+code = os.waitstatus_to_exitcode(status)
+cost = code, took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+os.write(report, json.dumps(cost).encode())
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +66,19 @@ class Line:
     """One line of the table."""
 
     work: str
-    value: float
+    #: None where it could not be measured; `detail` says why
+    value: float | None
     unit: str
     #: the absolute figures behind a ratio
     detail: str = ""
     goal: Goal | None = None
+    #: what keeps it from the goal, where that is known
+    cause: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Returns `aim`, `ok`, `short`, or nothing where there is no goal."""
+        return self.goal.verdict(self.value) if self.goal and self.value is not None else ""
 
 
 def program(*arguments: str) -> list[str]:
@@ -75,20 +97,25 @@ def run(command: Sequence[str], cwd: Path, *, expected: int = 0) -> Cost:
     Raises:
         RuntimeError: it ended with another code than `expected`; says what it printed last.
     """
-    with TemporaryFile() as output:
-        began = perf_counter()
-        process = subprocess.Popen(
-            command, cwd=cwd, env=dict(_ENVIRONMENT), stdout=output, stderr=subprocess.STDOUT
+    with TemporaryFile() as output, TemporaryFile() as report:
+        starter = [sys.executable, "-I", "-S", "-c", _STARTER, str(report.fileno()), *command]
+        subprocess.run(
+            starter,
+            cwd=cwd,
+            env=dict(_ENVIRONMENT),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(report.fileno(),),
+            check=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        took_s = perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != expected:
+        report.seek(0)
+        code, took_s, cpu_s, peak = json.load(report)
+        if code != expected:
             output.seek(0)
             said = output.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"{command} ended with {process.returncode}:\n{said}")
-    peak = usage.ru_maxrss / (_KIB_PER_MIB**2 if sys.platform == "darwin" else _KIB_PER_MIB)
-    return Cost(wall_s=took_s, cpu_s=usage.ru_utime + usage.ru_stime, peak_mib=peak)
+            raise RuntimeError(f"{command} ended with {code}:\n{said}")
+    peak_mib = peak / (_KIB_PER_MIB**2 if sys.platform == "darwin" else _KIB_PER_MIB)
+    return Cost(wall_s=took_s, cpu_s=cpu_s, peak_mib=peak_mib)
 
 
 def compare(
@@ -118,10 +145,10 @@ def table(lines: Sequence[Line]) -> str:
     body = [
         (
             line.work,
-            f"{line.value:.2f} {line.unit}",
+            "-" if line.value is None else f"{line.value:.2f} {line.unit}",
             _limit(line.goal, "at_least"),
             _limit(line.goal, "aim"),
-            line.goal.verdict(line.value) if line.goal else "",
+            line.verdict,
             line.detail,
         )
         for line in lines
@@ -130,6 +157,15 @@ def table(lines: Sequence[Line]) -> str:
     rows = [head, tuple("-" * width for width in widths), *body]
     texts = (zip(row, widths, strict=True) for row in rows)
     return "\n".join("  ".join(cell.ljust(width) for cell, width in row).rstrip() for row in texts)
+
+
+def shortfall(lines: Sequence[Line]) -> str:
+    """Returns which figures do not reach what is required, and why where that is known."""
+    short = [line for line in lines if line.verdict == "short"]
+    if not short:
+        return "nothing is short of what is required"
+    texts = [f"  {line.work}" + (f": {line.cause}" if line.cause else "") for line in short]
+    return "\n".join([f"short of what is required: {len(short)}", *texts])
 
 
 def _limit(goal: Goal | None, name: str) -> str:

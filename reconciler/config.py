@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from reconciler import config_keys, master_keys, operator_file, project_file, redact
 from reconciler.errors import ConfigError
@@ -67,6 +66,30 @@ def now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - the one place that reads the clock
 
 
+class Environment(Mapping[str, str]):
+    """A copy of the environment variables; they may be secrets, so it shows none of them."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, held: Mapping[str, str]) -> None:
+        self._held = held
+
+    def __getitem__(self, name: str) -> str:
+        return self._held[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __repr__(self) -> str:
+        return f"Environment(<{len(self)} variables>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("the environment may hold secrets and is not pickled or copied")
+
+
 def take_environment() -> Mapping[str, str]:
     """Returns a copy of the process environment and takes the `STEERING` variables out of it."""
     environment = dict(os.environ)  # noqa: TID251 - the one place that reads it
@@ -74,7 +97,7 @@ def take_environment() -> Mapping[str, str]:
         has_affix = name.startswith(STEERING_PREFIXES) or name.endswith(STEERING_SUFFIXES)
         if has_affix or name in STEERING:
             del os.environ[name]  # noqa: TID251
-    return MappingProxyType(environment)
+    return Environment(environment)
 
 
 def load(flags: Mapping[str, Json], environment: Mapping[str, str], cwd: str) -> Configuration:

@@ -10,8 +10,7 @@ a killed pass loses at most one batch.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import Counter, defaultdict, deque
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import assert_never
 
-from reconciler import fingerprint, kinds, probes
+from reconciler import fingerprint, kinds, probes, queueing
 from reconciler.clients.hops import Hops
 from reconciler.errors import SecretError
 from reconciler.fetching import Fetching
@@ -46,30 +45,6 @@ BATCH = 100
 BATCH_WAIT_S = 0.25
 #: A reserved login may wait this long for its turn, on top of the probe's own deadline.
 QUEUE_ALLOWANCE_S = 60.0
-
-_log = logging.getLogger("reconciler.health")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A target with its secrets, ready to be probed."""
-
-    target: Target
-    #: by JSON pointer inside `spec`
-    secrets: Mapping[str, Secret]
-    #: the secret stage, where there were secrets to resolve
-    reached: tuple[Stage, ...]
-    #: the login attempt that was reserved, or None where no credential is sent
-    login: LoginRequest | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What came of one target; `observation` is None where the login budget was used up."""
-
-    target: Target
-    observation: Observation | None
-    credential_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,18 +116,18 @@ def open_tools(
 
 async def run(
     targets: Sequence[Target], desk: Desk, tools: probes.Tools, limits: HealthSettings
-) -> AsyncGenerator[tuple[Checked, ...], None]:
+) -> AsyncGenerator[tuple[queueing.Checked, ...], None]:
     """Probes every target once and yields the results in batches, as they come.
 
     A target whose credential is in use up to the login budget waits until other results of that
     credential are stored, but not for ever; one whose row has moved meanwhile is left out. Closing
     the iterator cancels what is in flight and gives back what was reserved but not sent.
     """
-    queue = _Queue(limits)
+    queue = queueing.Queue(limits)
     fetching = Fetching(desk.resolve, desk.is_at_hand, queue.wake)
     waiting = deque(targets)
     deferred: deque[Target] = deque()
-    ready: list[Checked] = []
+    ready: list[queueing.Checked] = []
     flushed_at = idle_since = monotonic()
     try:
         while waiting or deferred or ready or queue.is_busy or fetching.is_busy:
@@ -188,7 +163,7 @@ async def run(
             desk.release(unused)
 
 
-def _patience(ready: list[Checked], flushed_at: float) -> float | None:
+def _patience(ready: list[queueing.Checked], flushed_at: float) -> float | None:
     """Returns how long the results at hand may still wait for others; None if there are none."""
     return max(0.0, flushed_at + BATCH_WAIT_S - monotonic()) if ready else None
 
@@ -197,9 +172,9 @@ def _patience(ready: list[Checked], flushed_at: float) -> float | None:
 class _Admitted:
     """What became of a chunk of targets at the desk."""
 
-    jobs: list[Job]
+    jobs: list[queueing.Job]
     #: ended without a probe: no secret, or no login left
-    checked: list[Checked]
+    checked: list[queueing.Checked]
     deferred: list[Target]
 
 
@@ -211,7 +186,7 @@ async def _admit(
     `fetched_s` is how long those took that were fetched before, by uid.
     """
     admitted = _Admitted(jobs=[], checked=[], deferred=[])
-    asking: list[Job] = []
+    asking: list[queueing.Job] = []
     for target in chunk:
         started = monotonic() - fetched_s.get(target.uid, 0.0)
         try:
@@ -232,7 +207,7 @@ async def _admit(
             case Verdict.WAIT:
                 admitted.deferred.append(job.target)
             case Verdict.EXHAUSTED:
-                admitted.checked.append(Checked(target=job.target, observation=None))
+                admitted.checked.append(queueing.Checked(target=job.target, observation=None))
             case Verdict.STALE:
                 pass
             case _:
@@ -242,12 +217,12 @@ async def _admit(
 
 def _job(
     target: Target, secrets: Mapping[str, Secret], seconds: float, desk: Desk, tools: probes.Tools
-) -> Job:
+) -> queueing.Job:
     if not secrets:
-        return Job(target=target, secrets={}, reached=(), login=None)
+        return queueing.Job(target=target, secrets={}, reached=(), login=None)
     stage = Stage(name=StageName.SECRET, seconds=seconds)
     if not fingerprint.own_secrets(secrets):  # logins at hops are counted where they are made
-        return Job(target=target, secrets=secrets, reached=(stage,), login=None)
+        return queueing.Job(target=target, secrets=secrets, reached=(stage,), login=None)
     deadline_s = timeout_s(target.spec) + QUEUE_ALLOWANCE_S
     login = LoginRequest(
         uid=target.uid,
@@ -255,125 +230,10 @@ def _job(
         version=target.version,
         deadline_at=tools.clock() + timedelta(seconds=deadline_s),
     )
-    return Job(target=target, secrets=secrets, reached=(stage,), login=login)
+    return queueing.Job(target=target, secrets=secrets, reached=(stage,), login=login)
 
 
-class _Queue:
-    """Jobs that wait for a free place, and the tasks in flight."""
-
-    def __init__(self, limits: HealthSettings) -> None:
-        self._limits = limits
-        self._waiting: dict[str, deque[Job]] = defaultdict(deque)
-        self._size = 0
-        self._running: dict[asyncio.Task[None], Job] = {}
-        self._per_host: Counter[str] = Counter()
-        #: None only wakes up who waits for results
-        self._done: asyncio.Queue[Checked | None] = asyncio.Queue()
-
-    @property
-    def is_busy(self) -> bool:
-        return bool(self._size or self._running or not self._done.empty())
-
-    @property
-    def has_appetite(self) -> bool:
-        """Whether so few jobs wait that the next chunk is due."""
-        return self._size < self._limits.concurrency
-
-    def add(self, jobs: Sequence[Job]) -> None:
-        """Lines up jobs behind those to the same host."""
-        for job in jobs:
-            self._waiting[job.target.endpoint.host].append(job)
-        self._size += len(jobs)
-
-    def start(self, tools: probes.Tools) -> None:
-        """Starts as many jobs as the limits allow, hosts in turn."""
-        for host in list(self._waiting):
-            limit = self._limits.per_host if host else self._limits.concurrency
-            line = self._waiting[host]
-            while line and self._per_host[host] < limit:
-                if len(self._running) >= self._limits.concurrency:
-                    return
-                self._start(line.popleft(), tools)
-            if not line:
-                del self._waiting[host]
-
-    def _start(self, job: Job, tools: probes.Tools) -> None:
-        host = job.target.endpoint.host
-        self._size -= 1
-        self._per_host[host] += 1
-        task = asyncio.create_task(self._run(job, tools))
-        self._running[task] = job
-        task.add_done_callback(self._forget)
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        host = self._running.pop(task).target.endpoint.host
-        self._per_host[host] -= 1
-
-    async def _run(self, job: Job, tools: probes.Tools) -> None:
-        key = job.login.credential_key if job.login else ""
-        observation = await _probe(job, tools)
-        checked = Checked(target=job.target, observation=observation, credential_key=key)
-        self._done.put_nowait(checked)
-
-    async def finished(self, patience_s: float | None, *, is_expecting: bool) -> list[Checked]:
-        """Returns results that are there; with none, waits for one, at most `patience_s`.
-
-        With `is_expecting`, also where nothing is in flight: then `wake` ends the wait.
-        """
-        if self._done.empty() and (self._running or is_expecting) and patience_s != 0:
-            try:
-                async with asyncio.timeout(patience_s):
-                    first = await self._done.get()
-            except TimeoutError:
-                return []
-            await asyncio.sleep(0)  # lets the finished task give back its place
-            return [*([first] if first else []), *self._drain()]
-        return self._drain()
-
-    def wake(self) -> None:
-        """Ends the wait of `finished`."""
-        self._done.put_nowait(None)
-
-    def _drain(self) -> list[Checked]:
-        drained = (self._done.get_nowait() for _ in range(self._done.qsize()))
-        return [checked for checked in drained if checked]
-
-    async def abandon(self) -> list[LoginRequest]:
-        """Cancels what runs, waits for its end, and returns the logins that were never used.
-
-        What was in flight keeps its reservation: nobody knows whether the server has counted it.
-        """
-        unused = [job.login for line in self._waiting.values() for job in line if job.login]
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        return unused
-
-
-async def _probe(job: Job, tools: probes.Tools) -> Observation:
-    target = job.target
-    started = monotonic()
-    try:
-        probe = probes.probe(target.ref.kind)
-        started = monotonic()
-        return await probe(target, job.secrets, tools, reached=job.reached)
-    # One probe that breaks on what an endpoint sends must not end the pass for all the others.
-    except Exception as error:  # noqa: BLE001
-        _log.exception("the probe of %s crashed", target.ref)
-        return Observation(
-            uid=target.uid,
-            generation=target.generation,
-            outcome=Outcome.INCONCLUSIVE,
-            reason=Reason.PROBE_CRASHED,
-            message=f"the probe itself failed ({type(error).__name__}); this is a bug in the tool",
-            stages=job.reached,
-            latency_s=monotonic() - started,
-            observed_at=tools.clock(),
-        )
-
-
-def _not_its_turn(target: Target, tools: probes.Tools) -> Checked:
+def _not_its_turn(target: Target, tools: probes.Tools) -> queueing.Checked:
     observation = Observation(
         uid=target.uid,
         generation=target.generation,
@@ -384,10 +244,12 @@ def _not_its_turn(target: Target, tools: probes.Tools) -> Checked:
         latency_s=0.0,
         observed_at=tools.clock(),
     )
-    return Checked(target=target, observation=observation)
+    return queueing.Checked(target=target, observation=observation)
 
 
-def _unresolved(target: Target, error: SecretError, seconds: float, tools: probes.Tools) -> Checked:
+def _unresolved(
+    target: Target, error: SecretError, seconds: float, tools: probes.Tools
+) -> queueing.Checked:
     observation = Observation(
         uid=target.uid,
         generation=target.generation,
@@ -399,4 +261,4 @@ def _unresolved(target: Target, error: SecretError, seconds: float, tools: probe
         latency_s=seconds,
         observed_at=tools.clock(),
     )
-    return Checked(target=target, observation=observation)
+    return queueing.Checked(target=target, observation=observation)

@@ -14,8 +14,8 @@ from datetime import datetime
 
 from reconciler import fingerprint, status
 from reconciler.errors import RowsMoved
-from reconciler.health import Checked
 from reconciler.model import Event, Observation, Reason, Recorded, Transition
+from reconciler.queueing import Checked
 from reconciler.status import Advance, Signal, Thresholds, Verdict
 from reconciler.stores import HealthWrite, RowOp, RowWrite, Store, Write
 from reconciler.values import dataclass

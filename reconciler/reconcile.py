@@ -23,6 +23,7 @@ from reconciler import (
     observing,
     orphans,
     plan,
+    queueing,
     recall,
     rotation,
     secret_sources,
@@ -296,7 +297,7 @@ async def check(
     def reserve(requests: Sequence[LoginRequest]) -> Sequence[LoginVerdict]:
         return store.reserve(requests, now=workspace.clock(), budget=budget)
 
-    def record(batch: Sequence[health.Checked]) -> tuple[observing.HealthResult, ...]:
+    def record(batch: Sequence[queueing.Checked]) -> tuple[observing.HealthResult, ...]:
         return observing.record(store, batch, by_uid, thresholds, now=workspace.clock())
 
     desk = health.Desk(

@@ -59,7 +59,9 @@ class Secret:
 
 
 class Redactor:
-    """Knows the secrets of one command and removes them from text."""
+    """Knows the secrets of one command and removes them from text; shows none itself."""
+
+    __slots__ = ("_forms", "_lock", "_pattern")
 
     def __init__(self) -> None:
         self._forms: set[str] = set()
@@ -67,6 +69,9 @@ class Redactor:
         # sources learn secrets in threads while others print: a pattern made meanwhile would lack
         # the newest one, and be kept
         self._lock = Lock()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a redactor holds secrets and is not pickled or copied")
 
     def add(self, value: str, username: str = "") -> None:
         """Remembers `value` in every form in which it may come back.

@@ -11,7 +11,7 @@ import re
 from dataclasses import field
 from fnmatch import fnmatchcase, translate
 from posixpath import normpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from reconciler import paths
 from reconciler.values import dataclass
@@ -213,8 +213,8 @@ class Settings:
 
     #: absolute path; every relative path is relative to it
     root: str
-    #: SQLAlchemy URL of the state store
-    state_url: str
+    #: SQLAlchemy URL of the state store; it may hold a password
+    state_url: str = field(repr=False)
     #: whether `state_url` is the default under the root
     is_default_state: bool
     stack: str = "default"
@@ -230,6 +230,9 @@ class Settings:
     #: how long before a stored secret expires its readers are warned
     expiry_warning_s: float = 14 * 86400.0
     health: HealthSettings = HealthSettings()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("settings hold a key and are not pickled or copied")
 
 
 def _begins(argv: Sequence[str], allowed: Sequence[str]) -> bool:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from reconciler.errors import SecretError
@@ -34,14 +34,20 @@ _TARGET: Final = re.compile(r"/[\x21\x22\x24-\x7e]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request; authentication adds to `headers` and `url`, and may send others of its own."""
+    """A request; authentication adds to `headers` and `url`, and may send others of its own.
+
+    Each of them may then hold a secret, so none is printed.
+    """
 
     method: str
-    url: str
+    url: str = field(repr=False)
     #: in the order sent; names as written, repeated ones allowed
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     #: its length is sent by the transport; its type is one of `headers`
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a request may hold a secret and is not pickled or copied")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

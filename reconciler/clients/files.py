@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
@@ -21,7 +20,7 @@ def require(path: str) -> None:
         ConnectionFailed: DatabaseMissing or PermissionDenied.
     """
     try:
-        mode = Path(path).stat().st_mode
+        mode = os.stat(path).st_mode  # noqa: PTH116 -- a third of the time
     except PermissionError:
         raise _denied() from None
     except (OSError, ValueError):  # ValueError: the path holds a NUL

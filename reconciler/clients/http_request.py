@@ -7,6 +7,9 @@ a second opinion about routing is refused here, before there is a connection.
 from __future__ import annotations
 
 import re
+from dataclasses import field
+from functools import lru_cache
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from reconciler._version import __version__
@@ -40,8 +43,11 @@ class Origin:
     port: int
     #: the Host header (RFC 9110, section 7.2)
     authority: str
-    #: path and query
-    target: str
+    #: path and query; a query may hold a secret
+    target: str = field(repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an origin may hold a secret and is not pickled or copied")
 
 
 def parse(url: str) -> Origin:
@@ -50,6 +56,11 @@ def parse(url: str) -> Origin:
     Raises:
         ConnectionFailed: ProtocolError, when it is no http(s) URL that can be requested.
     """
+    # A query may hold a secret, and nothing that does is kept.
+    return _parse(url) if "?" in url else _parse_kept(url)
+
+
+def _parse(url: str) -> Origin:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -67,6 +78,9 @@ def parse(url: str) -> Origin:
         authority=shown if port in (None, default) else f"{shown}:{port}",
         target=exchange.target(url),
     )
+
+
+_parse_kept = lru_cache(maxsize=1024)(_parse)
 
 
 def serialise(request: exchange.Request, origin: Origin) -> bytes:

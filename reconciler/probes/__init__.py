@@ -23,6 +23,7 @@ from reconciler.model import (
     Stage,
     Target,
 )
+from reconciler.probes.lane import Lane
 from reconciler.redact import Redactor, Secret
 from reconciler.values import dataclass
 
@@ -42,6 +43,8 @@ class Tools:
     root: str
     #: tunnels and proxies that connections share; closed at the end of the pass
     hops: Hops = field(default_factory=Hops)
+    #: hands `threads` what takes less time than waking one
+    lane: Lane = field(default_factory=Lane)
 
 
 class Probe(Protocol):

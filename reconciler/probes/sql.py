@@ -15,11 +15,11 @@ from concurrent.futures import Executor
 from contextlib import suppress
 
 from reconciler.clients import destination, sql, sql_way, via
-from reconciler.clients.attempt import Attempt, Lifeline
+from reconciler.clients.attempt import Attempt, Lifeline, Login
 from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
-from reconciler.kinds import durations
+from reconciler.kinds import durations, engines
 from reconciler.model import (
     JsonObject,
     Observation,
@@ -104,12 +104,17 @@ async def _examine(
         path=posixpath.join(tools.root, spec["database"]),
     )
     engine, query = spec["engine"], spec["health"]["query"]
-    if hops.is_direct:
-        await _in_thread(lambda: sql.check(engine, login, query, attempt), attempt, tools.threads)
-        return
-    way = Way(hops=tools.hops, via=hops)
-    async with sql_way.reached(login, way, attempt) as reached:
-        await _in_thread(lambda: sql.check(engine, reached, query, attempt), attempt, tools.threads)
+
+    def call(reached: Login) -> None:
+        sql.check(engine, reached, query, attempt)
+
+    if engines.ENGINES[engine].is_file:
+        await _in_lane(lambda: call(login), attempt, tools)
+    elif hops.is_direct:
+        await _in_thread(lambda: call(login), attempt, tools.threads)
+    else:
+        async with sql_way.reached(login, Way(hops=tools.hops, via=hops), attempt) as reached:
+            await _in_thread(lambda: call(reached), attempt, tools.threads)
 
 
 async def _resolve(spec: JsonObject, attempt: Attempt) -> tuple[str, ...]:
@@ -122,6 +127,18 @@ async def _resolve(spec: JsonObject, attempt: Attempt) -> tuple[str, ...]:
                 return await destination.resolve(spec["host"], spec["port"])
         except TimeoutError:
             raise attempt.timed_out() from None
+
+
+async def _in_lane(call: Callable[[], None], attempt: Attempt, tools: Tools) -> None:
+    """Runs `call`, which contacts nobody, in line with others of its kind."""
+    cut = attempt.lifeline.cut
+    try:
+        await tools.lane.run(call, tools.threads, end_by=attempt.end_by, cut=cut)
+    except TimeoutError:
+        raise attempt.timed_out() from None
+    except asyncio.CancelledError:
+        cut()
+        raise
 
 
 async def _in_thread(call: Callable[[], None], attempt: Attempt, threads: Executor) -> None:

@@ -75,7 +75,10 @@ def complaints(case: Case, ended: Ended, folder: Path) -> list[str]:
 
 
 def intrusions(ended: Ended, folder: Path, argv: Sequence[str]) -> list[str]:
-    """Returns what a watched run did to the world that a run on a pull request must not do."""
+    """Returns what a watched run did to the world that a run on a pull request must not do.
+
+    Which variables it may look at, `test_p14_inert` says.
+    """
     given = {os.path.dirname(word) for word in argv if word.startswith("/")}
     allowed = (*_OWN, str(folder), *given)
     found = [f"loads {name}" for name in sorted(ended.modules) if name.startswith(_REACHING_OUT)]
@@ -88,7 +91,7 @@ def intrusions(ended: Ended, folder: Path, argv: Sequence[str]) -> list[str]:
             case "subprocess.Popen":
                 is_harmless = _is_git(arguments, argv)
             case _:
-                is_harmless = event == "sqlite3.connect/handle"
+                is_harmless = event in ("sqlite3.connect/handle", "environment.read")
         if not is_harmless:
             found.append(f"{event}: {arguments[0]}")
     return found

@@ -26,7 +26,10 @@ _PRELOADED = (
     *("reconciler.__main__", "reconciler.cli.main", "reconciler.cli.planning"),
 )
 _WATCHED = ("open", "socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system")
-_WATCHED_TOO = ("pty.", "sqlite3.connect", "os.putenv", "os.chmod", "os.remove", "os.rename")
+_WATCHED_TOO = (
+    *("pty.", "sqlite3.connect", "os.putenv", "os.chmod", "os.remove", "os.rename"),
+    "environment.",  # raised by `environment_watch`
+)
 _ADDRESS_SPACE_BYTES = 2 << 30
 
 

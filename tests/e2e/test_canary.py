@@ -18,6 +18,7 @@ from reconciler.report import formats
 from tests.corpus.canary import leaks, make_canary
 from tests.corpus.planted import APIS, FILES, STORED, Planted, planted
 from tests.corpus.zygote import Ended, Zygote, zygote
+from tests.reliability.figures import Record
 
 DEBUG = {"RECONCILER_DEBUG": "1"}
 ONE = "bearer-500"
@@ -146,8 +147,9 @@ def test_every_command_is_played() -> None:
     assert commands - {"rollback", "secret", "state"} <= PLAYED
 
 
-def test_no_screen_shows_a_secret(played: Played) -> None:
+def test_no_screen_shows_a_secret(played: Played, figure: Record) -> None:
     assert played.leaks(*played.screens) == []
+    figure("P13", "screens of commands", len(played.screens))
 
 
 def test_every_screen_ends_as_documented(played: Played) -> None:

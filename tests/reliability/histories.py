@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler import health, holds, observing, plan, reconcile
+from reconciler import health, holds, observing, plan, queueing, reconcile
 from reconciler.errors import Conflict, RowsMoved, StalePlan
 from reconciler.model import Outcome, Reason
 from reconciler.status import Thresholds
@@ -147,7 +147,7 @@ def _fail_b(program: Program, store: Store, token: str, history: History) -> Non
         message=token,
     )
     target = health.target(row, plan.normal_spec(row))
-    checked = health.Checked(target=target, observation=observation)
+    checked = queueing.Checked(target=target, observation=observation)
     stored = observing.record(
         store, [checked], {row.uid: row}, {row.uid: _THRESHOLDS}, now=factories.NOW
     )

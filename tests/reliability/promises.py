@@ -58,6 +58,17 @@ PROMISES: Mapping[str, Promise] = {
         claim="Every check ends by its deadline, and leaves nothing behind",
         fault="endpoints that drip, stall, flood and never answer, all in one pass",
     ),
+    "P13": Promise(
+        claim="No secret leaves except to its destination",
+        fault="secrets in every place that may hold one, against peers that give them away: every"
+        " command in every format, what every driver raises, `repr`, `vars` and pickles of all"
+        " that lives while a check runs, and random text with secrets in every encoding",
+    ),
+    "P14": Promise(
+        claim="`validate` and `plan` on a pull request are inert",
+        fault="bad inputs and fuzzed manifests under an audit hook: no socket, no name asked for,"
+        " no process but git, no file outside of the project, no variable but its own",
+    ),
     "P17": Promise(
         claim="What is sealed opens where it was sealed, whole, with its key, or not at all",
         fault="each bit of each field flipped, texts cut, moved to other rows and put back; kill -9"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler import health, holds, observing, plan
+from reconciler import health, holds, observing, plan, queueing
 from reconciler.model import Outcome, Reason, Resource
 from reconciler.status import Thresholds
 from reconciler.stores import LoginRequest, Opening, backup, migrate, open_store
@@ -109,7 +109,7 @@ def _result(outcome: Outcome, reason: Reason, *, key: str = "") -> Step:
                 uid=row.uid, generation=row.generation, outcome=outcome, reason=reason
             )
             target = health.target(row, plan.normal_spec(row))
-            checked = health.Checked(target=target, observation=observation, credential_key=key)
+            checked = queueing.Checked(target=target, observation=observation, credential_key=key)
             if not store.observations(row.uid):
                 observing.record(
                     store, [checked], {row.uid: row}, _thresholds(row.uid), now=factories.NOW
@@ -122,7 +122,9 @@ def _use_up(program: Program) -> None:
     """Stores that the login budget of `a` is used up."""
     with program.store() as store:
         row = row_named(store, "a")
-        checked = health.Checked(target=health.target(row, plan.normal_spec(row)), observation=None)
+        checked = queueing.Checked(
+            target=health.target(row, plan.normal_spec(row)), observation=None
+        )
         observing.record(store, [checked], {row.uid: row}, _thresholds(row.uid), now=factories.NOW)
 
 

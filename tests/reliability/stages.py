@@ -30,7 +30,6 @@ from reconciler import (
     validate,
 )
 from reconciler.errors import SecretError
-from reconciler.health import Checked
 from reconciler.manifests import loader
 from reconciler.model import (
     Event,
@@ -45,6 +44,7 @@ from reconciler.model import (
     Status,
     Target,
 )
+from reconciler.queueing import Checked
 from reconciler.redact import Redactor, Secret
 from reconciler.settings import LOGIN_BUDGET, HealthSettings, SecretPolicy, Settings
 from reconciler.stores import EventQuery, LoginRequest, Opening, Store, Verdict

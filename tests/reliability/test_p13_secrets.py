@@ -1,0 +1,225 @@
+"""P13: no secret leaves except to its destination; `tests/e2e/test_canary.py` plays every command.
+
+Here is what could carry one on the way: what lives while a check runs, what every driver raises,
+and text that comes back with a secret in it. All of it is searched by the same oracle, which finds
+a secret in every encoding, and pieces of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import random  # noqa: TID251 -- a failure names the seed
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from reconciler.clients import sql
+from reconciler.clients.attempt import Attempt, Lifeline, Login
+from reconciler.clients.stages import Stages
+from reconciler.errors import ConnectionFailed
+from reconciler.kinds import engines
+from reconciler.redact import MASK, Redactor, Secret
+from tests.corpus.canary import leaks, make_canary
+from tests.corpus.planted import planted
+from tests.corpus.zygote import Zygote
+from tests.reliability.figures import Record
+from tests.servers import sql_peers
+from tests.servers.sql_peers import Conversation, sql_peer
+
+CASES, SOAK_CASES = 400, 100_000
+#: Looks at everything of ours that is alive while a request is made, in every way in which an
+#: object becomes text or bytes by accident: printed, unpacked, pickled.
+_SCAN = """
+import gc, os, pickle
+from reconciler.clients import http, sql
+seen = {}
+def unpacked(value):
+    return repr(vars(value))
+def pickled(value):
+    return pickle.dumps(value, 4).decode("latin-1")
+def scan():
+    gc.unfreeze()
+    for value in gc.get_objects():
+        kind = type(value)
+        if not str(kind.__module__).startswith("reconciler"):
+            continue
+        name = kind.__module__ + "." + kind.__qualname__
+        for way in (repr, unpacked, pickled):
+            try:
+                text = way(value)
+            except Exception:
+                continue
+            seen.setdefault(name, set()).add(text)
+    with open(PLACE, "w", encoding="utf-8", errors="backslashreplace") as file:
+        for name, texts in seen.items():
+            for text in texts:
+                file.write(name + " " + text.replace("\\n", " ") + "\\n")
+send, check = http.send, sql.check
+async def sending(*arguments):
+    scan()
+    return await send(*arguments)
+def checking(*arguments):
+    scan()
+    return check(*arguments)
+http.send, sql.check = sending, checking
+"""
+
+#: Of these, some must have been alive, or nothing was looked at.
+_CARRIERS = (
+    "reconciler.auth.exchange.Request",
+    "reconciler.clients.attempt.Login",
+    "reconciler.clients.http_request.Origin",
+    "reconciler.queueing.Job",
+    "reconciler.redact.Redactor",
+    "reconciler.redact.Secret",
+    "reconciler.cli.session.Session",
+    "reconciler.settings.Settings",
+    "reconciler.secret_sources.Secrets",
+)
+
+
+def test_nothing_alive_during_a_check_shows_a_secret(
+    tmp_path: Path, command: Zygote, figure: Record
+) -> None:
+    folder, place = tmp_path / "project", tmp_path / "seen"
+    folder.mkdir()
+    with planted(folder) as project:
+        command(
+            *("apply", "--health", "all"),
+            folder=folder,
+            env=project.env,
+            prelude=f"PLACE = {str(place)!r}\n{_SCAN}",
+        )
+        seen = place.read_bytes()
+        assert leaks(project.canaries, {"what is alive": seen}) == []
+    names = {line.partition(b" ")[0].decode() for line in seen.splitlines()}
+    unprinted = {"reconciler.redact.Redactor", "reconciler.cli.session.Session"}
+    assert set(_CARRIERS) - names <= unprinted
+    figure("P13", "texts of live objects", seen.count(b"\n"), "secrets shown", 0)
+
+
+def _refuse(client: Conversation, text: bytes) -> None:
+    client.postgresql_start()
+    client.send(sql_peers.postgresql_error("28P01", text))
+
+
+def _refuse_mysql(client: Conversation, text: bytes) -> None:
+    client.mysql_send(0, sql_peers.mysql_greeting())
+    client.mysql_packet()
+    client.mysql_send(2, sql_peers.mysql_error(1045, "28000", text))
+
+
+def _hang_up(client: Conversation, text: bytes) -> None:
+    client.send(text[:1])
+
+
+def _babble(client: Conversation, text: bytes) -> None:
+    client.send(text * 50)
+    client.wait()
+
+
+def _ask_for_the_password(client: Conversation, text: bytes) -> None:
+    client.postgresql_start()
+    client.send(sql_peers.POSTGRESQL_CLEARTEXT)
+    client.send(text)
+    client.wait()
+
+
+_SERVERS = tuple(name for name, row in engines.ENGINES.items() if not row.is_file)
+_FAULTS: Mapping[str, Callable[[Conversation, bytes], None]] = {
+    "refuses in PostgreSQL's words": _refuse,
+    "refuses in MySQL's words": _refuse_mysql,
+    "hangs up": _hang_up,
+    "babbles": _babble,
+    "asks for the password": _ask_for_the_password,
+}
+
+
+@pytest.mark.parametrize("fault", _FAULTS)
+@pytest.mark.parametrize("engine", _SERVERS)
+def test_what_a_driver_raises_holds_no_secret(engine: str, fault: str, figure: Record) -> None:
+    secret = make_canary()
+    redactor = Redactor()
+    redactor.add(secret)
+    text = " ".join(_encoded(secret).values()).encode()
+    with sql_peer(lambda client: _FAULTS[fault](client, text)) as peer:
+        now = time.monotonic()
+        attempt = Attempt(
+            stages=Stages(),
+            redactor=redactor,
+            lifeline=Lifeline(),
+            connect_by=now + 2,
+            query_s=2,
+            end_by=now + 2,
+        )
+        login = Login(
+            driver=engines.ENGINES[engine].driver,
+            host="127.0.0.1",
+            addresses=("127.0.0.1",),
+            port=peer.port,
+            database="orders",
+            username="report",
+            password=Secret(secret),
+        )
+        with pytest.raises((ConnectionFailed, TimeoutError)) as raised:
+            sql.check(engine, login, "select 1", attempt)
+    assert leaks({"password": secret}, {"exception": _texts(raised.value)}) == []
+    figure("P13", "exceptions of drivers", 1)
+
+
+def _texts(error: BaseException) -> bytes:
+    """Returns every text of an exception and of those that led to it, which logs would show."""
+    parts = ["".join(traceback.format_exception(error))]
+    seen: BaseException | None = error
+    while seen is not None:
+        parts += [str(seen), repr(seen), repr(seen.args), repr(vars(seen))]
+        with suppress(TypeError, AttributeError, pickle.PicklingError):
+            parts.append(pickle.dumps(seen).decode("latin-1"))
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return "\n".join(parts).encode("latin-1", "backslashreplace")
+
+
+def _encoded(secret: str) -> dict[str, str]:
+    raw = secret.encode()
+    return {
+        "as it is": secret,
+        "quoted": quote(secret, safe=""),
+        "quoted with slashes": quote(secret),
+        "quoted, + for space": quote_plus(secret),
+        "JSON": json.dumps(secret),
+        "repr": repr(secret),
+        "bytes": repr(raw),
+        "hexadecimal": raw.hex(),
+        "base64": base64.b64encode(raw).decode(),
+        "base64 for URLs": base64.urlsafe_b64encode(raw).decode(),
+        "Basic header": base64.b64encode(b"report:" + raw).decode(),
+        "with a user of another length": base64.b64encode(b"reporter:" + raw).decode(),
+    }
+
+
+def test_secrets_are_taken_out_of_any_text(figure: Record, is_soak: bool) -> None:
+    cases = SOAK_CASES if is_soak else CASES
+    seed = random.SystemRandom().randrange(2**32)
+    draw = random.Random(seed)
+    for case in range(cases):
+        secret = make_canary()
+        redactor = Redactor()
+        redactor.add(secret, "report")
+        forms = draw.sample(sorted(_encoded(secret).items()), k=draw.randint(1, 3))
+        noise = ["".join(chr(draw.randrange(1, 0x2FF)) for _ in range(9)) for _ in range(4)]
+        text = noise[0] + draw.choice((" ", "", "=", "'", '"', "\n")).join(
+            form + noise[at] for at, (_, form) in enumerate(forms, 1)
+        )
+        limit = draw.choice((40, 200, 1000))
+        shown = redactor.clean(text, limit)
+        names = [name for name, _ in forms]
+        assert leaks({"secret": secret}, {"text": shown.encode()}) == [], (seed, case, names)
+        assert MASK in shown or limit < len(text), (seed, case, names)
+    figure("P13", "random texts with secrets", cases)
