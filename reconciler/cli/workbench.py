@@ -104,9 +104,13 @@ def open_if_there(session: Session) -> Iterator[Store | None]:
 
 
 def _opened(session: Session, opening: Opening) -> Store:
-    settings = session.settings
     with stopwatch.stage("open the state store"):
-        return stores.open_store(settings.state_url, opening, keys=settings.keys, now=session.now())
+        return _open(session, opening)
+
+
+def _open(session: Session, opening: Opening) -> Store:
+    settings = session.settings
+    return stores.open_store(settings.state_url, opening, keys=settings.keys, now=session.now())
 
 
 def remember(session: Session) -> reconcile.Memory | None:
@@ -114,11 +118,12 @@ def remember(session: Session) -> reconcile.Memory | None:
 
     What is wrong with the store is said when it is opened for work: first the manifests count.
     """
-    try:
-        with closing(_opened(session, Opening.READ)) as store:
-            return reconcile.remember(store, session.settings)
-    except ReconcilerError:
-        return None
+    with stopwatch.stage("recall"):
+        try:
+            with closing(_open(session, Opening.READ)) as store:
+                return reconcile.remember(store, session.settings)
+        except ReconcilerError:
+            return None
 
 
 def read_manifests(

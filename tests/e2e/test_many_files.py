@@ -99,7 +99,7 @@ def test_profile_says_on_standard_error_how_long_each_stage_took(run: Run) -> No
     ended = run("plan", "--profile", "-o", "json")
     json.loads(ended.stdout)
     stages = [line.split("  ")[0] for line in ended.stderr.splitlines()]
-    assert stages == ["start-up", "read and validate", "open the state store", *REST]
+    assert stages == ["start-up", "recall", "read and validate", "open the state store", *REST]
 
 
 def _without_time(ended: Ended) -> list[str]:
