@@ -58,7 +58,8 @@ if not TYPE_CHECKING:  # pragma: no branch
 
 def _methods(owner: type[Any], fields: _Fields, *, order: bool) -> dict[str, Callable[..., object]]:
     """Returns what `dataclasses` would have generated for the class `owner`, by name."""
-    values = _values(fields)
+    values = _values(tuple(field for field in fields if field.compare))
+    everything = _values(fields)
 
     def equal(self: object, other: object) -> object:
         if other.__class__ is not self.__class__:
@@ -73,7 +74,7 @@ def _methods(owner: type[Any], fields: _Fields, *, order: bool) -> dict[str, Cal
         return f"{type(self).__qualname__}({', '.join(each)})"
 
     def state(self: object) -> tuple[object, ...]:
-        return values(self)
+        return everything(self)
 
     def restore(self: object, kept: tuple[object, ...]) -> None:
         for field, value in zip(fields, kept, strict=True):

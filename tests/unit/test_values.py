@@ -25,6 +25,7 @@ class Theirs:
     size: int = 3
     parts: tuple[str, ...] = field(default_factory=tuple)
     hidden: str = field(default="", repr=False)
+    memo: str = field(default="", compare=False)
 
     @property
     def double(self) -> int:
@@ -39,6 +40,7 @@ class Ours:
     size: int = 3
     parts: tuple[str, ...] = field(default_factory=tuple)
     hidden: str = field(default="", repr=False)
+    memo: str = field(default="", compare=False)
 
     @property
     def double(self) -> int:
@@ -145,3 +147,12 @@ def test_replace_fields_and_copies_work() -> None:
 
 def test_a_method_of_the_class_stays() -> None:
     assert repr(Empty()) == "nothing"
+
+
+def test_what_is_not_compared_makes_no_difference() -> None:
+    for kind in (Ours, Theirs):
+        one, other = kind(name="a", memo="b"), kind(name="a", memo="c")
+        assert one == other
+        assert hash(one) == hash(other)
+        assert copy.copy(other).memo == "c"
+        assert not one < other
