@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 #: Raw YAML or JSON data: the one place where `Any` is allowed in a signature.
 Json: TypeAlias = Any
 JsonObject: TypeAlias = Mapping[str, Any]
 #: A path into a document: mapping keys and list indices from the root.
 Path: TypeAlias = tuple[str | int, ...]
+#: A duration as manifests write it, unanchored, in the subset that ECMA-262, Python and Rust read
+#: alike. Three decimals of a second are a millisecond, the finest that is kept.
+DURATION_PATTERN: Final = r"(?:0|[1-9][0-9]{0,8})(?:ms|(?:\.[0-9]{1,3})?[smhd])"
 
 
 def pointer(path: Path) -> str:

@@ -17,9 +17,11 @@ from reconciler.auth.basic import BasicAuth
 from reconciler.auth.bearer import BearerAuth
 from reconciler.auth.headers import HeadersAuth
 from reconciler.auth.none import NoneAuth
+from reconciler.auth.oauth2 import OAuth2Auth
 from reconciler.auth.password import PasswordAuth
 
 ApiAuth: TypeAlias = Annotated[
-    NoneAuth | BasicAuth | BearerAuth | ApiKeyAuth | HeadersAuth, Field(discriminator="method")
+    NoneAuth | BasicAuth | BearerAuth | ApiKeyAuth | HeadersAuth | OAuth2Auth,
+    Field(discriminator="method"),
 ]
 SqlAuth: TypeAlias = Annotated[NoneAuth | PasswordAuth, Field(discriminator="method")]
