@@ -13,6 +13,7 @@ from pydantic import Field
 
 from reconciler.auth.exchange import (
     Flow,
+    Moment,
     Request,
     Secrets,
     cookie_value,
@@ -35,7 +36,7 @@ class ApiKeyAuth(SpecModel):
     )
     value: SecretReference = Field(description="Where the key is.")
 
-    def flow(self, request: Request, secrets: Secrets) -> Flow:
+    def flow(self, request: Request, secrets: Secrets, _moment: Moment) -> Flow:
         """Yields `request` with the key in its place, url-encoded in the query.
 
         Raises:

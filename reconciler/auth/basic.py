@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.auth.exchange import Flow, Request, Secrets, revealed, with_header
+from reconciler.auth.exchange import Flow, Moment, Request, Secrets, revealed, with_header
 from reconciler.auth.spec_model import SecretReference, SpecModel, at, whole
 
 
@@ -24,7 +24,7 @@ class BasicAuth(SpecModel):
     )
     password: SecretReference = Field(description="Where the password is.")
 
-    def flow(self, request: Request, secrets: Secrets) -> Flow:
+    def flow(self, request: Request, secrets: Secrets, _moment: Moment) -> Flow:
         """Yields `request` with the Basic header.
 
         Raises:

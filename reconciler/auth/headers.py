@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.auth.exchange import Flow, Request, Secrets, header_value, with_header
+from reconciler.auth.exchange import Flow, Moment, Request, Secrets, header_value, with_header
 from reconciler.auth.spec_model import FieldName, SecretReference, SpecModel, at
 
 
@@ -24,7 +24,7 @@ class HeadersAuth(SpecModel):
         )
     )
 
-    def flow(self, request: Request, secrets: Secrets) -> Flow:
+    def flow(self, request: Request, secrets: Secrets, _moment: Moment) -> Flow:
         """Yields `request` with every header, in the order of the manifest.
 
         Raises:

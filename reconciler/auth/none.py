@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from reconciler.auth.exchange import Flow, Request, Secrets
+from reconciler.auth.exchange import Flow, Moment, Request, Secrets
 from reconciler.auth.spec_model import SpecModel
 
 
@@ -18,6 +18,6 @@ class NoneAuth(SpecModel):
 
     method: Literal["none"] = Field(description="Sends no credential.")
 
-    def flow(self, request: Request, secrets: Secrets) -> Flow:  # noqa: ARG002 -- it has none
+    def flow(self, request: Request, secrets: Secrets, moment: Moment) -> Flow:  # noqa: ARG002 -- it has none
         """Yields `request` as it is."""
         yield request

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from reconciler._version import __version__
 from reconciler.auth import exchange
@@ -17,7 +17,6 @@ from reconciler.model import Reason, StageName
 
 _PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-_TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # visible ASCII but `#`
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
 #: Framing and routing are ours alone: a second opinion in these is how requests are smuggled.
@@ -59,9 +58,6 @@ def parse(url: str) -> Origin:
         raise _unsendable("the URL is no http or https URL") from None
     if _CONTROL.search(url) or parts.scheme not in _PORTS or not host or "@" in parts.netloc:
         raise _unsendable("the URL is no http or https URL")
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not _TARGET.fullmatch(target):
-        target = quote(target, safe="/?:@!$&'()*+,;=%~-._[]")
     shown = f"[{ascii_host}]" if ":" in ascii_host else ascii_host
     default = _PORTS[parts.scheme]
     return Origin(
@@ -69,7 +65,7 @@ def parse(url: str) -> Origin:
         host=ascii_host,
         port=default if port is None else port,
         authority=shown if port in (None, default) else f"{shown}:{port}",
-        target=target,
+        target=exchange.target(url),
     )
 
 

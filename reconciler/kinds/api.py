@@ -99,6 +99,8 @@ def _secret_header_names(auth: JsonObject) -> frozenset[str]:
     match auth:
         case {"method": "apiKey", "name": name} if auth.get("in", "header") == "header":
             return frozenset({name.lower()})
+        case {"method": "bearer", "header": name}:
+            return frozenset({name.lower()})
         case {"method": "headers", "headers": headers}:
             return frozenset(name.lower() for name in headers)
         case _:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from secrets import token_urlsafe
 
 from pydantic import TypeAdapter
 
@@ -102,7 +103,9 @@ async def _ask(
 ) -> tuple[exchange.Request, http_response.Answer]:
     """Returns the last request of the authentication flow and the answer to it."""
     route = _route(spec, tools)
-    flow = _AUTH.validate_python(spec["auth"]).flow(_request(spec), secrets)
+    flow = _AUTH.validate_python(spec["auth"]).flow(
+        _request(spec), secrets, exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
+    )
     request = next(flow)
     while True:
         answer = await http.send(request, route, stages)

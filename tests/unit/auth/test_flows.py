@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from reconciler.auth import ApiAuth
-from reconciler.auth.exchange import Request, Response
+from reconciler.auth import ApiAuth, exchange
+from reconciler.auth.exchange import Moment, Request, Response
 from reconciler.errors import SecretError
 from reconciler.redact import Secret
 
 AUTH: TypeAdapter[Any] = TypeAdapter(ApiAuth)
 PLAIN = Request(method="GET", url="https://api.example.com/ping", headers=(("Accept", "*/*"),))
+MOMENT = Moment(now=datetime(2026, 3, 1, 12, tzinfo=UTC), nonce=lambda: "n0nce")
 
 BASIC = {"method": "basic", "username": "report", "password": {"env": "A"}}
 BEARER = {"method": "bearer", "token": {"env": "A"}}
@@ -26,7 +28,7 @@ def authenticated(
     auth: dict[str, Any], secrets: dict[str, str], request: Request = PLAIN
 ) -> Request:
     flow = AUTH.validate_python(auth).flow(
-        request, {f"/auth/{name}": Secret(value) for name, value in secrets.items()}
+        request, {f"/auth/{name}": Secret(value) for name, value in secrets.items()}, MOMENT
     )
     sent: Request = next(flow)
     with pytest.raises(StopIteration):
@@ -52,6 +54,28 @@ def test_bearer_sends_the_token() -> None:
         ("Accept", "*/*"),
         ("Authorization", "Bearer mF_9.B5f-4.1JqM"),
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "header"),
+    [
+        pytest.param({"prefix": "Token"}, ("Authorization", "Token t1"), id="other prefix"),
+        pytest.param({"prefix": ""}, ("Authorization", "t1"), id="no prefix"),
+        pytest.param(
+            {"header": "X-Vault-Token", "prefix": ""}, ("X-Vault-Token", "t1"), id="other header"
+        ),
+    ],
+)
+def test_bearer_sends_the_token_as_the_api_wants_it(
+    changes: dict[str, str], header: tuple[str, str]
+) -> None:
+    assert authenticated({**BEARER, **changes}, {"token": "t1"}).headers[1] == header
+
+
+@pytest.mark.parametrize("prefix", ["Bearer ", " x", "a  b", "a\r\nb", "Bearer:"])
+def test_a_prefix_is_words_and_nothing_else(prefix: str) -> None:
+    with pytest.raises(ValidationError):
+        AUTH.validate_python({**BEARER, "prefix": prefix})
 
 
 def test_an_api_key_goes_into_its_header() -> None:
@@ -134,3 +158,15 @@ def test_a_secret_in_latin_1_is_carried_by_a_header() -> None:
 def test_a_secret_that_was_not_resolved_is_named() -> None:
     with pytest.raises(SecretError, match=r"^the secret at /auth/password was not resolved$"):
         authenticated(BASIC, {})
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("https://a", "/"),
+        ("https://a/b?c=d", "/b?c=d"),
+        ("https://a/b%20c/\u00e9?x= ", "/b%20c/%C3%A9?x=%20"),
+    ],
+)
+def test_a_target_is_what_is_sent(url: str, target: str) -> None:
+    assert exchange.target(url) == target
