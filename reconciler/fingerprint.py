@@ -37,7 +37,7 @@ def of_credential(endpoint: Endpoint, secrets: Mapping[str, Secret], key: bytes)
     """
     values = sorted(of_secret(secret, key) for secret in secrets.values())
     return _keyed(
-        key, "credential", endpoint.method, endpoint.username, endpoint.destination, *values
+        key, "credential", endpoint.method, endpoint.username, endpoint.login_destination, *values
     )
 
 

@@ -198,11 +198,18 @@ class Endpoint:
     #: authentication method; `none` sends no credential
     method: str
     username: str = ""
+    #: where the credential goes instead of there, such as a token server; scheme, host and port
+    login: str = ""
 
     @property
     def destination(self) -> str:
         """Scheme, host and port: a credential that was given for one goes to no other."""
         return f"{self.scheme}://{self.host}" + (f":{self.port}" if self.port else "")
+
+    @property
+    def login_destination(self) -> str:
+        """Where the credential of the manifest itself goes, and failed logins are counted."""
+        return self.login or self.destination
 
 
 # --- status -----------------------------------------------------------------------------------
@@ -257,6 +264,7 @@ class Reason(StrEnum):
     DRIVER_MISSING = "DriverMissing"
     SECRET_UNRESOLVED = "SecretUnresolved"
     DESTINATION_DENIED = "DestinationDenied"
+    CONSENT_REQUIRED = "ConsentRequired"
     CANCELLED = "Cancelled"
     PROBE_CRASHED = "ProbeCrashed"
 
@@ -281,6 +289,7 @@ INCONCLUSIVE_REASONS = frozenset(
         Reason.SECRET_UNRESOLVED,
         Reason.RATE_LIMITED,
         Reason.DESTINATION_DENIED,
+        Reason.CONSENT_REQUIRED,
         Reason.CANCELLED,
         Reason.PROBE_CRASHED,
     }

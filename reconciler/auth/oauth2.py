@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from reconciler.auth.exchange import Flow, Request, Secrets, header_value, with_header
+from reconciler.auth.exchange import Flow, Moment, Request, Secrets, header_value, with_header
 from reconciler.auth.spec_model import (
     MASKED,
     PRINTABLE,
@@ -112,15 +112,13 @@ class Grant(SpecModel):
         default="60s", description="So long before its end a token is replaced."
     )
 
-    def flow(self, request: Request, secrets: Secrets) -> Flow:
+    def flow(self, request: Request, secrets: Secrets, moment: Moment) -> Flow:  # noqa: ARG002
         """Yields `request` with the access token (RFC 6750, section 2.1).
 
         Raises:
             SecretError: the token cannot be a header value.
         """
-        yield with_header(
-            request, "Authorization", f"Bearer {header_value(secrets, ACCESS_TOKEN)}"
-        )
+        yield with_header(request, "Authorization", f"Bearer {header_value(secrets, ACCESS_TOKEN)}")
 
 
 class _ClientId(Grant):

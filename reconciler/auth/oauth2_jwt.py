@@ -1,7 +1,7 @@
 """Signed statements (JWT, RFC 7519; JWS compact form, RFC 7515): who a client or a subject is.
 
 Below `oauth2_requests`, for `privateKeyJwt` and the grant `jwtBearer`. Pure but for the randomness
-that a signature may need; `now` and the unique id come in. Own code, since it is two calls of
+that a signature may need; the moment comes in. Own code, since it is two calls of
 `cryptography`, which is imported when something is signed.
 """
 
@@ -11,9 +11,9 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from reconciler.auth.exchange import Moment
 from reconciler.errors import SecretError
 from reconciler.redact import Secret
 
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
 LIFETIME_S: Final = 300
 #: Bytes of each of the two numbers of an ES256 signature (RFC 7518, section 3.4).
 _P256_BYTES: Final = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """What makes a request unlike every other one."""
-
-    #: aware, UTC
-    now: datetime
-    #: random and never given twice
-    nonce: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +46,7 @@ def statement(claims: Mapping[str, str], key: SigningKey, moment: Moment) -> str
     """
     issued = int(moment.now.timestamp())
     header = {"alg": key.algorithm, "typ": "JWT"} | ({"kid": key.key_id} if key.key_id else {})
-    body = {**claims, "iat": issued, "exp": issued + LIFETIME_S, "jti": moment.nonce}
+    body = {**claims, "iat": issued, "exp": issued + LIFETIME_S, "jti": moment.nonce()}
     signed = f"{_encoded(json.dumps(header).encode())}.{_encoded(json.dumps(body).encode())}"
     return f"{signed}.{_encoded(_sign(signed.encode(), key))}"
 

@@ -13,8 +13,8 @@ from typing import Final, TypeAlias, assert_never
 from urllib.parse import quote_plus, urlencode
 
 from reconciler.auth import oauth2
-from reconciler.auth.exchange import Request, Secrets, revealed
-from reconciler.auth.oauth2_jwt import Moment, SigningKey, statement
+from reconciler.auth.exchange import Moment, Request, Secrets, revealed
+from reconciler.auth.oauth2_jwt import SigningKey, statement
 from reconciler.auth.spec_model import at
 from reconciler.redact import Secret
 

@@ -52,6 +52,8 @@ class Kind:
     checks: Callable[[JsonObject], Iterator[Finding]]
     #: where, how and as whom a normalised spec connects
     endpoint: Callable[[JsonObject], Endpoint]
+    #: what a person has to agree to before a normalised spec can connect, or None
+    consent: Callable[[JsonObject], JsonObject | None] = lambda _: None
 
 
 @cache

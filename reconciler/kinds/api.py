@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler import kinds
-from reconciler.kinds import addresses, limits
+from reconciler.kinds import addresses, api_oauth2, limits
 from reconciler.kinds.addresses import Problem
 from reconciler.model import Endpoint, JsonObject, Path
 
@@ -38,6 +38,7 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
     if problem:
         yield _finding(problem, ("baseUrl",))
     yield from _header_findings(spec)
+    yield from api_oauth2.checks(spec.get("auth", {}))
     yield from _health_findings(spec.get("health", {}))
     yield from limits.duration_findings(spec)
     if problem is None:
@@ -54,8 +55,14 @@ def endpoint(spec: JsonObject) -> Endpoint:
         port=url.port,
         text=spec["baseUrl"],
         method=auth["method"],
-        username=auth.get("username", ""),
+        username=auth.get("username", auth.get("clientId", "")),
+        login=api_oauth2.token_server(auth),
     )
+
+
+def consent(spec: JsonObject) -> JsonObject | None:
+    """Returns what a person has to agree to before a normal `spec` can connect, or None."""
+    return api_oauth2.consent(spec["auth"])
 
 
 def _header_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
@@ -167,4 +174,5 @@ KIND: Final = kinds.Kind(
     model="reconciler.kinds.api_spec:ApiConnection",
     checks=checks,
     endpoint=endpoint,
+    consent=consent,
 )

@@ -237,14 +237,22 @@ def test_known_fields_are_found_deep_inside_a_branch() -> None:
 
 def test_a_field_of_another_method_says_which() -> None:
     data = {"spec": {"auth": {"method": "bearer", "username": "a"}}}
-    assert API.fields_of_other_branches(("spec", "auth"), data) == {
-        "headers": Choice(field="method", values=("headers",)),
-        "in": Choice(field="method", values=("apiKey",)),
-        "name": Choice(field="method", values=("apiKey",)),
-        "password": Choice(field="method", values=("basic",)),
-        "username": Choice(field="method", values=("basic",)),
-        "value": Choice(field="method", values=("apiKey",)),
-    }
+    others = API.fields_of_other_branches(("spec", "auth"), data)
+    assert others["in"] == Choice(field="method", values=("apiKey",))
+    assert others["password"] == Choice(field="method", values=("basic", "oauth2"))
+    assert not others.keys() & {"method", "token", "header", "prefix"}
+
+
+def test_a_field_deeper_in_another_branch_says_the_first_choice() -> None:
+    data = {"spec": {"auth": {"method": "bearer"}}}
+    others = API.fields_of_other_branches(("spec", "auth"), data)
+    assert others["tokenUrl"] == Choice(field="method", values=("oauth2",))
+
+
+def test_a_field_of_another_grant_says_which() -> None:
+    data = {"spec": {"auth": {"method": "oauth2", "grant": "clientCredentials"}}}
+    others = API.fields_of_other_branches(("spec", "auth"), data)
+    assert others["deviceUrl"] == Choice(field="grant", values=("deviceCode",))
 
 
 def test_a_field_of_other_engines_says_which() -> None:
