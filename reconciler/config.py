@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from reconciler import config_keys, project_file, redact
+from reconciler import config_keys, master_keys, project_file, redact
 from reconciler.errors import ConfigError
 from reconciler.settings import HealthSettings, SecretPolicy, Settings
 
@@ -94,6 +94,8 @@ def load(flags: Mapping[str, Json], environment: Mapping[str, str], cwd: str) ->
             )
     values = {key.name: _value(key, flags, environment, written) for key in config_keys.KEYS}
     given = {name: value for name, value in values.items() if value is not None}
+    if file_of_keys := given.pop("key_file", None):
+        given["key"] = _keys_in(os.path.join(root, file_of_keys), given)
     return Configuration(settings=_settings(given, environment, root), file=file)
 
 
@@ -158,7 +160,7 @@ def _settings(values: Mapping[str, Json], environment: Mapping[str, str], root: 
     health = {name: values[f"health.{name}"] for name in names if f"health.{name}" in values}
     url = values.get("state.url")
     optional = {"stack": "stack.name", "prune_limit": "prune.limit"}
-    optional |= {"lock_timeout_s": "lock_timeout", "wrapping_key": "key"}
+    optional |= {"lock_timeout_s": "lock_timeout", "keys": "key"}
     return Settings(
         root=root,
         state_url=_absolute(url or "sqlite:///.reconciler/state.db", root),
@@ -188,6 +190,17 @@ def _policy(values: Mapping[str, Json], environment: Mapping[str, str], root: st
         env_allow=values.get("secrets.env_allow", widest.env_allow),
         file_allow=folders,
     )
+
+
+def _keys_in(path: str, given: Mapping[str, Json]) -> tuple[bytes, ...]:
+    if "key" in given:
+        raise ConfigError(
+            "RECONCILER_KEY and RECONCILER_KEY_FILE are both set", "set only one of them"
+        )
+    try:
+        return master_keys.parse(master_keys.read_file(path))
+    except ValueError as error:
+        raise ConfigError(f"the file of RECONCILER_KEY_FILE must hold {error}") from None
 
 
 def _absolute(url: str, root: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from reconciler import redact
+from reconciler import master_keys, redact
 from reconciler.settings import LOGIN_BUDGET
 
 if TYPE_CHECKING:
@@ -88,10 +88,16 @@ def _seconds(raw: Json) -> float:
         raise ValueError("a duration with a unit, such as 30s") from None
 
 
-def _wrapping_key(raw: Json) -> str:
-    if not isinstance(raw, str) or not re.fullmatch("[0-9a-fA-F]{64}", raw):
-        raise ValueError("32 bytes in hexadecimal, which is 64 digits")
-    return raw.lower()
+def _keys(raw: Json) -> tuple[bytes, ...]:
+    if not isinstance(raw, str):
+        raise ValueError(master_keys.FORM)  # noqa: TRY004 - config catches one exception
+    return master_keys.parse(raw)
+
+
+def _path(raw: Json) -> str:
+    if not isinstance(raw, str) or not raw:
+        raise ValueError("the path of a file")
+    return raw
 
 
 #: Every setting there is.
@@ -133,5 +139,6 @@ KEYS = (
         parse=_seconds,
         in_file=False,
     ),
-    Key(name="key", variable="RECONCILER_KEY", parse=_wrapping_key, in_file=False),
+    Key(name="key", variable="RECONCILER_KEY", parse=_keys, in_file=False),
+    Key(name="key_file", variable="RECONCILER_KEY_FILE", parse=_path, in_file=False),
 )

@@ -113,8 +113,8 @@ class Settings:
     #: orphans that may go in one apply; None means max(10, 20 % of the stack)
     prune_limit: int | None = None
     lock_timeout_s: float = 30.0
-    #: 32-byte key, hex, that wraps the fingerprint key; empty when `RECONCILER_KEY` is not set
-    wrapping_key: str = field(default="", repr=False)
+    #: of 32 bytes each; the first encrypts what the state holds, all open; empty where none is set
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
     secrets: SecretPolicy
     health: HealthSettings = HealthSettings()
 

@@ -46,7 +46,8 @@ def main(argv: Sequence[str]) -> int:
     for text in (*argv, environment.get("RECONCILER_STATE", "")):
         for password in config.passwords(text):
             redactor.add(password)
-    redactor.add(environment.get("RECONCILER_KEY", ""))
+    for key in environment.get("RECONCILER_KEY", "").split(","):
+        redactor.add(key.strip())
     output = Output(
         stdout=sys.stdout, stderr=sys.stderr, redactor=redactor, environment=environment
     )

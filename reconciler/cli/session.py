@@ -59,6 +59,8 @@ class Session:
         configuration = config.load(self.flags, self.environment, self.cwd)
         for password in config.passwords(configuration.settings.state_url):
             self.redactor.add(password)
+        for key in configuration.settings.keys:
+            self.redactor.add(key.hex())
         return configuration
 
     @property

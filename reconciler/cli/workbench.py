@@ -95,9 +95,7 @@ def open_if_there(session: Session) -> Iterator[Store | None]:
 def _opened(session: Session, opening: Opening) -> Store:
     settings = session.settings
     with stopwatch.stage("open the state store"):
-        return stores.open_store(
-            settings.state_url, opening, wrapping_key=settings.wrapping_key, now=session.now()
-        )
+        return stores.open_store(settings.state_url, opening, keys=settings.keys, now=session.now())
 
 
 def read_manifests(session: Session, paths: Sequence[str]) -> desired.Reading:

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 from reconciler.errors import ConfigError
 from reconciler.model import Event, Observation, Recorded, Ref, Revision, Run
+from reconciler.stores.vault import SealedRecord as SealedRecord
+from reconciler.stores.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +130,8 @@ class EventQuery:
     limit: int = 1000
 
 
-class Store(Protocol):
-    """Keeps rows, revisions, events, observations, login attempts and runs."""
+class Store(Vault, Protocol):
+    """Keeps rows, revisions, events, observations, login attempts, runs, and what a vault does."""
 
     @property
     def meta(self) -> Meta:
@@ -213,19 +215,21 @@ STORES = {
 }
 
 
-def open_store(url: str, opening: Opening, *, wrapping_key: str = "", now: datetime) -> Store:
+def open_store(url: str, opening: Opening, *, keys: Sequence[bytes] = (), now: datetime) -> Store:
     """Opens the store at the SQLAlchemy URL `url`.
+
+    The first of `keys` wraps its fingerprint key, each of them opens it.
 
     Raises:
         ConfigError: no store has this URL scheme.
         StoreError: it cannot be opened, is damaged, or needs a migration.
     """
-    return _implementation(url)(url, opening, wrapping_key=wrapping_key, now=now)
+    return _implementation(url)(url, opening, keys=keys, now=now)
 
 
 class _Open(Protocol):
     def __call__(
-        self, url: str, opening: Opening, *, wrapping_key: str, now: datetime
+        self, url: str, opening: Opening, *, keys: Sequence[bytes], now: datetime
     ) -> Store: ...
 
 

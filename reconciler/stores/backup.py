@@ -130,7 +130,7 @@ def _replace_rows(source: Connection, target: Transactions, *, replace: bool) ->
 
 
 def _holds_anything(connection: Connection) -> bool:
-    kept = (tables.connections, tables.events, tables.runs)
+    kept = (tables.connections, tables.events, tables.runs, tables.sealed)
     return any(connection.execute(select(table).limit(1)).first() for table in kept)
 
 

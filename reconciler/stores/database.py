@@ -39,6 +39,7 @@ from reconciler.stores import (
     logins,
     new_file,
     rows,
+    sealed,
     tables,
     texts,
 )
@@ -49,7 +50,7 @@ from reconciler.stores.transactions import LOCK_TIMEOUT_S, Transactions
 _row = tables.connections.c
 
 
-class DatabaseStore:
+class DatabaseStore(sealed.SealedStore):
     """A `Store` on a database whose tables are at this program's version."""
 
     def __init__(self, transactions: Transactions, meta: Meta) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 
 from reconciler.errors import ConfigError
 
@@ -41,42 +42,60 @@ def is_wrapped(kept: str) -> bool:
     return kept.startswith(_WRAPPED)
 
 
-def seal(key: bytes, *, lineage: str, wrapping_key: str) -> str:
-    """Returns `key` as it is kept: hex, or wrapped when `wrapping_key` (64 hex digits) is given.
-
-    Raises:
-        ConfigError: `wrapping_key` is not 64 hex digits.
-    """
-    if not wrapping_key:
+def seal(key: bytes, *, lineage: str, keys: Sequence[bytes]) -> str:
+    """Returns `key` as it is kept: wrapped with the first of `keys`, or hex where there is none."""
+    if not keys:
         return key.hex()
-    wrapper, salt = _parse_wrapper(wrapping_key), secrets.token_bytes(KEY_BYTES)
-    sealed = _exclusive_or(key, _pad(wrapper, salt))
-    tag = _tag(wrapper, lineage, salt, sealed)
+    salt = secrets.token_bytes(KEY_BYTES)
+    sealed = _exclusive_or(key, _pad(keys[0], salt))
+    tag = _tag(keys[0], lineage, salt, sealed)
     return f"{_WRAPPED}:{salt.hex()}:{sealed.hex()}:{tag.hex()}"
 
 
-def unseal(kept: str, *, lineage: str, wrapping_key: str) -> bytes:
+def opens(kept: str, *, lineage: str, keys: Sequence[bytes]) -> bool:
+    """Whether `kept` is wrapped, and with one of `keys`."""
+    return is_wrapped(kept) and _wrapper(_parts(kept), lineage, keys) is not None
+
+
+def unseal(kept: str, *, lineage: str, keys: Sequence[bytes]) -> bytes:
     """Returns the key that `seal` kept.
 
     Raises:
-        ConfigError: it is wrapped and `wrapping_key` is missing, malformed or another one.
+        ConfigError: it is wrapped, and not with one of `keys`.
         ValueError: `kept` is not what `seal` writes.
     """
     if not is_wrapped(kept):
         return _exactly(kept)
-    if not wrapping_key:
+    parts = _parts(kept)
+    if not keys:
         raise ConfigError(
             "the state store is wrapped by a key", "set RECONCILER_KEY to the key it was made with"
         )
-    _, *parts = kept.split(":")
-    salt, sealed, tag = map(_exactly, parts)
-    wrapper = _parse_wrapper(wrapping_key)
-    if not hmac.compare_digest(tag, _tag(wrapper, lineage, salt, sealed)):
+    wrapper = _wrapper(parts, lineage, keys)
+    if wrapper is None:
         raise ConfigError(
             "RECONCILER_KEY is not the key of this state store",
-            "set it to the key that the store was made with",
+            "set it to the key in use; after `secret rotate-key` the old one can go, not before",
         )
+    salt, sealed, _ = parts
     return _exclusive_or(sealed, _pad(wrapper, salt))
+
+
+def _parts(kept: str) -> tuple[bytes, bytes, bytes]:
+    """Returns salt, sealed key and tag; raises ValueError where `kept` has not these three."""
+    _, salt, sealed, tag = kept.split(":")
+    return _exactly(salt), _exactly(sealed), _exactly(tag)
+
+
+def _wrapper(
+    parts: tuple[bytes, bytes, bytes], lineage: str, keys: Sequence[bytes]
+) -> bytes | None:
+    """Returns that of `keys` by which the key is wrapped."""
+    salt, sealed, tag = parts
+    for key in keys:
+        if hmac.compare_digest(tag, _tag(key, lineage, salt, sealed)):
+            return key
+    return None
 
 
 def _exactly(text: str) -> bytes:
@@ -84,14 +103,6 @@ def _exactly(text: str) -> bytes:
     if len(value) != KEY_BYTES:
         raise ValueError("not 32 bytes")
     return value
-
-
-def _parse_wrapper(text: str) -> bytes:
-    try:
-        return _exactly(text)
-    except ValueError:
-        message = "RECONCILER_KEY is not a key"
-        raise ConfigError(message, "give 64 hex digits, as `openssl rand -hex 32` makes") from None
 
 
 def _pad(wrapper: bytes, salt: bytes) -> bytes:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, select
 from reconciler.errors import StoreDamaged
 from reconciler.model import Recorded
 from reconciler.redact import LONGEST_FOREIGN
-from reconciler.stores import rows, tables
+from reconciler.stores import rows, sealed, tables
 from reconciler.stores.rows import Value
 from reconciler.stores.transactions import Transactions
 
@@ -23,6 +23,9 @@ _PARSERS: tuple[tuple[Table, Callable[[rows.Row], object]], ...] = (
     (tables.events, rows.event),
     (tables.observations, rows.observation),
     (tables.runs, rows.run),
+    (tables.sealed, sealed.record),
+    (tables.leases, sealed.lease_end),
+    (tables.uses, sealed.use),
 )
 
 

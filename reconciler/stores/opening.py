@@ -7,6 +7,7 @@ own. A new store is made from `tables.py`; Alembic is imported only by `migrate.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, inspect, select, update
@@ -18,29 +19,30 @@ from reconciler.stores.transactions import LOCK_TIMEOUT_S, Transactions
 
 
 def open_meta(
-    transactions: Transactions, opening: Opening, *, wrapping_key: str, now: datetime
+    transactions: Transactions, opening: Opening, *, keys: Sequence[bytes], now: datetime
 ) -> Meta:
     """Returns what the store says of itself; for writing, makes the tables where there are none.
 
     Raises:
         StoreMissing: there is no store, and it is opened for reading.
         MigrationRequired: its tables have another version than this program's.
-        ConfigError: the wrapping key is wrong or missing.
+        ConfigError: the key that wraps its own is not among `keys`.
     """
     with transactions.reading() as connection:
         found = found_version(connection, transactions.place)
         if found is not None:
             require_head(found, transactions.place)
-            meta, is_wrapped = _read_meta(connection, transactions.place, wrapping_key)
+            meta, is_wrapped = _read_meta(connection, transactions.place, keys)
     if found is None:
         if opening is Opening.READ:
             raise missing(transactions.place)
         with transactions.writing(LOCK_TIMEOUT_S) as connection:
             if found_version(connection, transactions.place) is None:
-                create(connection, wrapping_key=wrapping_key, now=now)
-        return open_meta(transactions, opening, wrapping_key=wrapping_key, now=now)
-    if opening is Opening.WRITE and wrapping_key and not is_wrapped:
-        _wrap(transactions, meta, wrapping_key)
+                create(connection, keys=keys, now=now)
+        return open_meta(transactions, opening, keys=keys, now=now)
+    if opening is Opening.WRITE and keys and not is_wrapped:
+        with transactions.writing(LOCK_TIMEOUT_S) as connection:
+            rewrap(connection, transactions.place, keys)
     return meta
 
 
@@ -80,11 +82,11 @@ def missing(place: str) -> StoreMissing:
     )
 
 
-def create(connection: Connection, *, wrapping_key: str, now: datetime) -> None:
+def create(connection: Connection, *, keys: Sequence[bytes], now: datetime) -> None:
     """Makes the tables of a new store, its lineage and its key, inside the caller's transaction."""
     create_tables(connection)
     connection.execute(insert(tables.version).values(version_num=tables.HEAD))
-    add_meta(connection, wrapping_key=wrapping_key, now=now)
+    add_meta(connection, keys=keys, now=now)
 
 
 def create_tables(connection: Connection) -> None:
@@ -93,21 +95,21 @@ def create_tables(connection: Connection) -> None:
     tables.version.create(connection, checkfirst=False)
 
 
-def add_meta(connection: Connection, *, wrapping_key: str, now: datetime) -> None:
+def add_meta(connection: Connection, *, keys: Sequence[bytes], now: datetime) -> None:
     """Gives a store its lineage and its key."""
     lineage, key = str(uuid.uuid4()), fingerprint_key.make_key()
     connection.execute(
         insert(tables.meta).values(
             id=1,
             lineage=lineage,
-            fingerprint_key=fingerprint_key.seal(key, lineage=lineage, wrapping_key=wrapping_key),
+            fingerprint_key=fingerprint_key.seal(key, lineage=lineage, keys=keys),
             key_id=fingerprint_key.key_id(key),
             created_at=texts.moment_text(now),
         )
     )
 
 
-def _read_meta(connection: Connection, place: str, wrapping_key: str) -> tuple[Meta, bool]:
+def _read_meta(connection: Connection, place: str, keys: Sequence[bytes]) -> tuple[Meta, bool]:
     table = tables.meta.c
     row = connection.execute(select(table.lineage, table.fingerprint_key, table.key_id)).first()
     damaged = StoreDamaged(f"the state store {place} has lost its lineage or its key", RESTORE)
@@ -115,7 +117,7 @@ def _read_meta(connection: Connection, place: str, wrapping_key: str) -> tuple[M
         raise damaged
     lineage, kept, key_id = row
     try:
-        key = fingerprint_key.unseal(kept, lineage=lineage, wrapping_key=wrapping_key)
+        key = fingerprint_key.unseal(kept, lineage=lineage, keys=keys)
     except (ValueError, AttributeError):
         raise damaged from None
     if fingerprint_key.key_id(key) != key_id:
@@ -124,9 +126,16 @@ def _read_meta(connection: Connection, place: str, wrapping_key: str) -> tuple[M
     return meta, fingerprint_key.is_wrapped(kept)
 
 
-def _wrap(transactions: Transactions, meta: Meta, wrapping_key: str) -> None:
-    sealed = fingerprint_key.seal(
-        meta.fingerprint_key, lineage=meta.lineage, wrapping_key=wrapping_key
-    )
-    with transactions.writing(LOCK_TIMEOUT_S) as connection:
-        connection.execute(update(tables.meta).values(fingerprint_key=sealed))
+def rewrap(connection: Connection, place: str, keys: Sequence[bytes]) -> bool:
+    """Wraps the fingerprint key with the first of `keys`; returns False where it is already.
+
+    Raises:
+        ConfigError: none of `keys` opens it.
+    """
+    meta, _ = _read_meta(connection, place, keys)
+    kept = connection.execute(select(tables.meta.c.fingerprint_key)).scalar_one()
+    if fingerprint_key.opens(kept, lineage=meta.lineage, keys=keys[:1]):
+        return False
+    wrapped = fingerprint_key.seal(meta.fingerprint_key, lineage=meta.lineage, keys=keys)
+    connection.execute(update(tables.meta).values(fingerprint_key=wrapped))
+    return True

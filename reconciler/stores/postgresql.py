@@ -9,7 +9,7 @@ every transaction for this purpose (manual, section 9.27.9, `pg_xact_status`).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -46,7 +46,7 @@ _OPTIONS = frozenset(_DEFAULTS) | {
 }
 
 
-def open_store(url: str, opened: Opening, *, wrapping_key: str, now: datetime) -> Store:
+def open_store(url: str, opened: Opening, *, keys: Sequence[bytes], now: datetime) -> Store:
     """Opens `postgresql://user:password@host/database`; see `stores.open_store`.
 
     For writing it makes the tables where there are none; older ones are left to `state migrate`,
@@ -54,7 +54,7 @@ def open_store(url: str, opened: Opening, *, wrapping_key: str, now: datetime) -
     """
     transactions = PostgresqlTransactions(parse_url(url))
     try:
-        meta = opening.open_meta(transactions, opened, wrapping_key=wrapping_key, now=now)
+        meta = opening.open_meta(transactions, opened, keys=keys, now=now)
     except BaseException:
         transactions.close()
         raise

@@ -9,7 +9,7 @@ makes a store, and SQLite itself forbids every change of its content (`query_onl
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ APPLICATION_ID = 0x52636E63
 _MEMORY = "file:/reconciler?vfs=memdb"
 
 
-def open_store(url: str, opened: Opening, *, wrapping_key: str, now: datetime) -> Store:
+def open_store(url: str, opened: Opening, *, keys: Sequence[bytes], now: datetime) -> Store:
     """Opens `sqlite:///path`, or `sqlite://` for memory; see `stores.open_store`.
 
     For writing it makes a missing file and a missing last folder, and migrates older tables after
@@ -43,7 +43,7 @@ def open_store(url: str, opened: Opening, *, wrapping_key: str, now: datetime) -
     """
 
     def build(made: Connection) -> None:
-        opening.create(made, wrapping_key=wrapping_key, now=now)
+        opening.create(made, keys=keys, now=now)
 
     path = sqlite_file.parse_path(url)
     if path is None:
@@ -55,7 +55,7 @@ def open_store(url: str, opened: Opening, *, wrapping_key: str, now: datetime) -
     try:
         if path is not None and opened is Opening.WRITE:
             _migrate_older(transactions, path, now)
-        meta = opening.open_meta(transactions, opened, wrapping_key=wrapping_key, now=now)
+        meta = opening.open_meta(transactions, opened, keys=keys, now=now)
     except BaseException:
         transactions.close()
         raise

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 #: Every version that the tables have had, oldest first; the last is the one below.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "reconciler_version"
 
@@ -178,6 +178,36 @@ runs = Table(
     _required("plan_digest"),
     _required("counts"),
     Column("git", Text),
+)
+
+#: Secrets and tokens, sealed (`sealing.py`); tokens bear the uid of their connection.
+sealed = Table(
+    "sealed",
+    METADATA,
+    Column("space", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    _number("version"),
+    _required("key_id"),
+    _required("ciphertext"),
+    _required("updated_at"),
+    Column("expires_at", Text),
+)
+
+#: Who may do something now that only one process may do.
+leases = Table(
+    "leases",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    _required("holder"),
+    _required("until_at"),
+)
+
+#: When applications used connections; apart from these, whose version it does not change.
+uses = Table(
+    "uses",
+    METADATA,
+    Column("uid", Text, ForeignKey("connections.uid", ondelete="CASCADE"), primary_key=True),
+    _required("used_at"),
 )
 
 meta = Table(

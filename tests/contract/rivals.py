@@ -133,6 +133,26 @@ def create_same(url: str, number: int) -> bool:
     return True
 
 
+def take_lease(url: str, number: int) -> bool:
+    """Asks for a lease that the others want too; returns whether it was given."""
+    store = open_store(url, Opening.WRITE, now=NOW)
+    try:
+        return store.lease("refresh", f"{number}", now=NOW, until=later(60))
+    finally:
+        store.close()
+
+
+def change_sealed(url: str, number: int) -> bool:
+    """Changes the first version of a sealed record; returns whether it was the one to do so."""
+    store = open_store(url, Opening.WRITE, now=NOW)
+    try:
+        first = store.sealed("secret")[0]
+        after = replace(first, version=2, ciphertext=f"sealed-v1:{number}:")
+        return store.write_sealed(after, expected=1)
+    finally:
+        store.close()
+
+
 def open_transactions(url: str) -> Transactions:
     """Returns the transactions of an existing store."""
     path = None if url.startswith("postgresql") else sqlite_file.parse_path(url)

@@ -20,16 +20,16 @@ from reconciler.stores import faults, fingerprint_key, rows, texts
 from tests.factories import later, make_recorded
 
 KEY = bytes(range(32))
-WRAPPING_KEY = "ab" * 32
+WRAPPING_KEY = b"\xab" * 32
 
 
-def sealed(**changes: str) -> str:
-    return fingerprint_key.seal(KEY, **{"lineage": "l", "wrapping_key": WRAPPING_KEY, **changes})
+def sealed(*keys: bytes) -> str:
+    return fingerprint_key.seal(KEY, lineage="l", keys=keys or [WRAPPING_KEY])
 
 
 def test_key_without_wrapping_key_is_kept_as_hex() -> None:
-    assert sealed(wrapping_key="") == KEY.hex()
-    assert fingerprint_key.unseal(KEY.hex(), lineage="l", wrapping_key=WRAPPING_KEY) == KEY
+    assert fingerprint_key.seal(KEY, lineage="l", keys=()) == KEY.hex()
+    assert fingerprint_key.unseal(KEY.hex(), lineage="l", keys=[WRAPPING_KEY]) == KEY
 
 
 def test_wrapped_key_comes_back_and_never_looks_the_same() -> None:
@@ -37,12 +37,12 @@ def test_wrapped_key_comes_back_and_never_looks_the_same() -> None:
     assert first != second
     for kept in (first, second):
         assert KEY.hex() not in kept
-        assert fingerprint_key.unseal(kept, lineage="l", wrapping_key=WRAPPING_KEY) == KEY
+        assert fingerprint_key.unseal(kept, lineage="l", keys=[WRAPPING_KEY]) == KEY
 
 
 def test_wrapped_key_of_another_store_is_refused() -> None:
     with pytest.raises(ConfigError):
-        fingerprint_key.unseal(sealed(), lineage="other", wrapping_key=WRAPPING_KEY)
+        fingerprint_key.unseal(sealed(), lineage="other", keys=[WRAPPING_KEY])
 
 
 @pytest.mark.parametrize("part", [1, 2, 3], ids=["salt", "sealed", "tag"])
@@ -51,7 +51,7 @@ def test_wrapped_key_with_any_part_changed_is_refused(part: int) -> None:
     flipped = bytes([bytes.fromhex(parts[part])[0] ^ 1]) + bytes.fromhex(parts[part])[1:]
     parts[part] = flipped.hex()
     with pytest.raises(ConfigError):
-        fingerprint_key.unseal(":".join(parts), lineage="l", wrapping_key=WRAPPING_KEY)
+        fingerprint_key.unseal(":".join(parts), lineage="l", keys=[WRAPPING_KEY])
 
 
 def test_key_id_is_of_the_key_alone() -> None:

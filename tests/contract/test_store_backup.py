@@ -25,6 +25,7 @@ from reconciler.stores import (
     Opening,
     RowOp,
     RowWrite,
+    SealedRecord,
     Store,
     Verdict,
     Write,
@@ -45,6 +46,9 @@ from tests.factories import (
     make_uid,
 )
 
+SEALED = SealedRecord(
+    space="secret", name="a", version=1, key_id="k", ciphertext="x", updated_at=NOW
+)
 LOGIN = LoginRequest(uid=UID, credential_key="key", version=2, deadline_at=later(60))
 
 
@@ -62,6 +66,9 @@ def fill(store: Store) -> None:
     row = make_recorded(version=2)
     write = HealthWrite(observation=refused, row=row, expected=1, credential_key="key")
     store.record([write], now=NOW)
+    store.write_sealed(SEALED, expected=None)
+    store.lease("refresh", "a", now=NOW, until=later(60))
+    store.used(UID, later(5))
 
 
 def contents(store: Store) -> tuple[object, ...]:
@@ -72,6 +79,8 @@ def contents(store: Store) -> tuple[object, ...]:
         store.events(EventQuery()),
         store.observations(UID),
         store.runs(),
+        store.sealed("secret"),
+        store.last_used(UID),
     )
 
 

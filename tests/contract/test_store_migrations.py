@@ -26,8 +26,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade():
@@ -42,7 +42,7 @@ def next_scripts(tmp_path: Path) -> Path:
     """Gives the migrations of a program one version ahead."""
     folder = tmp_path / "scripts"
     shutil.copytree(migrate.SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "rev_0002.py").write_text(NEXT.format(last=""))
+    (folder / "versions" / "rev_0003.py").write_text(NEXT.format(last=""))
     return folder
 
 
@@ -146,13 +146,13 @@ def test_migration_keeps_the_rows(shared_url: str, next_scripts: Path) -> None:
     assert run_sql(shared_url, "SELECT uid, stack FROM connections") == [
         ("conn_abcdefghijklmno", "moved")
     ]
-    assert run_sql(shared_url, "SELECT version_num FROM reconciler_version") == [("0002",)]
+    assert run_sql(shared_url, "SELECT version_num FROM reconciler_version") == [("0003",)]
 
 
 def test_migration_that_fails_half_way_never_happened(shared_url: str, next_scripts: Path) -> None:
     make_store(shared_url)
     failing = NEXT.format(last="raise KeyError('half-way')")
-    (next_scripts / "versions" / "rev_0002.py").write_text(failing)
+    (next_scripts / "versions" / "rev_0003.py").write_text(failing)
     with pytest.raises(KeyError):
         upgrade(shared_url, next_scripts)
     store = open_store(shared_url, Opening.READ, now=NOW)
@@ -176,13 +176,13 @@ def test_migration_leaves_a_private_copy_of_the_old_file_beside_it(
     make_store(sqlite_url)
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     upgrade(sqlite_url, next_scripts)
-    copy = path.with_name("state.db.0001-20260301T120000Z.backup")
+    copy = path.with_name("state.db.0002-20260301T120000Z.backup")
     assert copy.stat().st_mode & 0o777 == 0o600
     old = open_store(f"sqlite:///{copy}", Opening.READ, now=NOW)
     assert old.recorded() == (make_recorded(),)
     old.close()
     with closing(sqlite3.connect(path)) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (2,)
+        assert file.execute("PRAGMA user_version").fetchone() == (3,)
 
 
 def test_migration_makes_no_store(sqlite_url: str) -> None:

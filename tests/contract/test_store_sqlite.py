@@ -14,7 +14,16 @@ from urllib.parse import quote
 import pytest
 
 from reconciler.errors import ConfigError, ReconcilerError, StoreDamaged, StoreUnavailable
-from reconciler.stores import EventQuery, Opening, RowOp, RowWrite, Write, open_store, sqlite
+from reconciler.stores import (
+    EventQuery,
+    Opening,
+    RowOp,
+    RowWrite,
+    Write,
+    open_store,
+    sqlite,
+    tables,
+)
 from tests.contract import rivals
 from tests.factories import NOW, make_event, make_recorded, make_ref, make_uid
 
@@ -89,7 +98,7 @@ def test_file_says_whose_it_is(path: Path) -> None:
             file.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("application_id", "user_version", "journal_mode")
         ]
-    assert marks == [sqlite.APPLICATION_ID, 1, "wal"]
+    assert marks == [sqlite.APPLICATION_ID, len(tables.REVISIONS), "wal"]
 
 
 def test_store_opened_for_reading_cannot_be_written(path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import config
+from reconciler import config, master_keys
 from reconciler.errors import ConfigError
 from reconciler.model import Json
 from reconciler.settings import HealthSettings, SecretPolicy, Settings
 
-KEY = "0123456789ABCDEF" * 4
+KEY = master_keys.make().upper()
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_wrong_variable_is_refused_without_its_value(folder: Path, name: str, va
 
 def test_variables_set_what_no_file_may(folder: Path) -> None:
     settings = load(folder, RECONCILER_KEY=KEY, RECONCILER_LOCK_TIMEOUT="1500ms")
-    assert (settings.wrapping_key, settings.lock_timeout_s) == (KEY.lower(), 1.5)
+    assert (settings.keys, settings.lock_timeout_s) == ((bytes.fromhex(KEY),), 1.5)
 
 
 @pytest.mark.parametrize(

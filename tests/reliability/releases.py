@@ -20,6 +20,8 @@ from reconciler.stores import migrate, tables
 from tests.contract import rivals
 
 FOLDER = Path(__file__).with_name("releases")
+#: What the sealed records of every version are sealed with.
+KEY = bytes(range(32))
 #: Table -> its rows, each column by name.
 Rows: TypeAlias = dict[str, list[dict[str, Any]]]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import MigrationRequired
+from reconciler.sealing import Sealer
 from reconciler.stores import Opening, migrate, open_store, tables
 from tests.corpus.zygote import Zygote
 from tests.desired import want
@@ -65,6 +66,19 @@ def test_store_of_a_released_version_means_the_same(
     assert (d.status.phase.value, d.hold and d.hold.kind.value) == ("ARCHIVED", "archive")
     again = program.apply(want("a", port=6432), scenarios.B, scenarios.D, with_secrets=True)
     assert (again.changes.results, again.secret_changes) == ((), ())
+
+
+@pytest.mark.parametrize("version", tables.REVISIONS[1:])
+def test_sealed_values_of_a_released_version_still_open(version: str, place: Place) -> None:
+    releases.make(place.url, version)
+    migrate.migrate(place.url, now=NOW)
+    sealer = Sealer([releases.KEY])
+    store = open_store(place.url, Opening.READ, now=NOW)
+    (secret,), (token,) = store.sealed("secret"), store.sealed("token")
+    assert secret.open(sealer, store.meta.lineage).reveal() == "correct horse"
+    assert token.open(sealer, store.meta.lineage).reveal() == '{"access_token":"t"}'
+    assert store.last_used(token.name) is not None
+    store.close()
 
 
 def test_migration_of_a_file_killed_at_any_point_is_all_or_nothing(
