@@ -102,6 +102,7 @@ async def _compare(port: int) -> list[tuple[float, float]]:
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
         read_public=lambda _: "",
         root="/",
+        tokens=None,
     )
 
     async def ours() -> None:

@@ -41,6 +41,12 @@ def of_credential(endpoint: Endpoint, secrets: Mapping[str, Secret], key: bytes)
     )
 
 
+def of_grant(text: str, secrets: Mapping[str, Secret], key: bytes) -> str:
+    """Returns the keyed hash of what a token was given for: settings as text, and secrets."""
+    values = [part for place in sorted(secrets) for part in (place, of_secret(secrets[place], key))]
+    return _keyed(key, "grant", text, *values)
+
+
 def changed(before: tuple[Fingerprint, ...], after: tuple[Fingerprint, ...]) -> tuple[str, ...]:
     """Returns the pointers whose secret is known to have changed: both known, same key, unequal."""
     known = {fingerprint.pointer: fingerprint for fingerprint in before}

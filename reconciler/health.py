@@ -120,6 +120,7 @@ def open_tools(
     redactor: Redactor,
     clock: Callable[[], datetime],
     read_public: Callable[[JsonObject], str],
+    tokens: probes.TokenSource | None,
 ) -> Iterator[probes.Tools]:
     """Yields what the probes of one pass share, the bounded thread pool among it."""
     workers = settings.health.concurrency
@@ -130,6 +131,7 @@ def open_tools(
             clock=clock,
             read_public=read_public,
             root=settings.root,
+            tokens=tokens,
         )
 
 

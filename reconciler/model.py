@@ -280,6 +280,7 @@ class Reason(StrEnum):
     ARCHIVED_BY_MANIFEST = "ArchivedByManifest"
     ARCHIVED_BY_COMMAND = "ArchivedByCommand"
     PRUNED = "Pruned"
+    AUTHORIZED = "Authorized"
 
 
 #: A probe that ends with one of these says nothing about the connection itself.
@@ -516,7 +517,7 @@ class Revision:
 #: Every type that an event has.
 EVENT_TYPES = (
     *("created", "updated", "renamed", "adopted", "suspended", "resumed", "archived", "deleted"),
-    *("secret-changed", "transition", "result", "dropped"),
+    *("secret-changed", "authorized", "transition", "result", "dropped"),
 )
 
 

@@ -110,6 +110,16 @@ def challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+def keeps_refresh(auth: oauth2.AnyGrant) -> bool:
+    """Whether a refresh token that comes with an access token is worth keeping.
+
+    The other grants ask again with what the manifest gives them.
+    """
+    return isinstance(
+        auth, oauth2.AuthorizationCodeGrant | oauth2.DeviceCodeGrant | oauth2.RefreshTokenGrant
+    )
+
+
 def _wanted(auth: oauth2.AnyGrant) -> Fields:
     scope = {"scope": " ".join(auth.scopes)} if auth.scopes else {}
     return {**scope, **_targets(auth)}

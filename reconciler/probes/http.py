@@ -10,12 +10,14 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
 from secrets import token_urlsafe
 
 from pydantic import TypeAdapter
 
 from reconciler import auth
-from reconciler.auth import exchange
+from reconciler.auth import exchange, oauth2
 from reconciler.clients import http, http_response, tls
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
@@ -28,7 +30,7 @@ from reconciler.model import (
     StageName,
     Target,
 )
-from reconciler.probes import Tools, http_judgement, outcome
+from reconciler.probes import TokenRequest, Tools, http_judgement, outcome
 from reconciler.redact import Secret
 
 #: Reasons that a server gives only to somebody it let in.
@@ -40,6 +42,7 @@ _AFTER_AUTHENTICATION = frozenset(
 #: The normalised spec needs no second validation as a whole (a tenth of a probe); its `auth` does,
 #: to become the one of the methods that it names.
 _AUTH: TypeAdapter[auth.ApiAuth] = TypeAdapter(auth.ApiAuth)
+_GRANT: TypeAdapter[oauth2.AnyGrant] = TypeAdapter(oauth2.OAuth2Auth)
 
 
 async def probe(
@@ -56,7 +59,7 @@ async def probe(
     """
     stages = Stages(reached)
     began = time.monotonic()
-    verdict = await _examine(target.spec, secrets, tools, stages)
+    verdict = await _examine(target, secrets, tools, stages)
     latency_s = time.monotonic() - began
     return Observation(
         uid=target.uid,
@@ -72,11 +75,12 @@ async def probe(
 
 
 async def _examine(
-    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> http_judgement.Verdict:
+    spec = target.spec
     expect = spec["health"]["expect"]
     try:
-        request, answer = await _ask(spec, secrets, tools, stages)
+        request, answer = await _ask(target, secrets, tools, stages)
     except ConnectionFailed as failure:
         return http_judgement.Verdict(
             reason=failure.reason, stage=failure.stage, message=failure.message, hint=failure.hint
@@ -99,13 +103,58 @@ async def _examine(
 
 
 async def _ask(
-    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> tuple[exchange.Request, http_response.Answer]:
     """Returns the last request of the authentication flow and the answer to it."""
+    spec = target.spec
     route = _route(spec, tools)
-    flow = _AUTH.validate_python(spec["auth"]).flow(
-        _request(spec), secrets, exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
+    method = _AUTH.validate_python(spec["auth"])
+    talk = partial(_talk, method, _request(spec), tools, route, stages)
+    if not isinstance(method, oauth2.Grant):
+        return await talk(secrets)
+    assert tools.tokens is not None
+    wanted = token_request(target, secrets, tools, stages)
+    token = await tools.tokens.access(wanted)
+    request, answer = await talk({**secrets, oauth2.ACCESS_TOKEN: token})
+    if answer.status != HTTPStatus.UNAUTHORIZED:
+        return request, answer
+    # it may have been revoked, or the server may have lost it: another one is tried, once
+    renewed = await tools.tokens.renewed(wanted)
+    if renewed is None:
+        return request, answer
+    return await talk({**secrets, oauth2.ACCESS_TOKEN: renewed})
+
+
+def token_request(
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+) -> TokenRequest:
+    """Returns what a token of `target`, whose method is `oauth2`, is asked for with.
+
+    Raises:
+        SecretError: a certificate authority cannot be read.
+    """
+    return TokenRequest(
+        uid=target.uid,
+        name=str(target.ref),
+        auth=target.spec["auth"],
+        grant=_GRANT.validate_python(target.spec["auth"]),
+        secrets=secrets,
+        route=_route(target.spec, tools),
+        stages=stages,
     )
+
+
+async def _talk(  # noqa: PLR0917 - whom, what, how
+    method: auth.ApiAuth,
+    request: exchange.Request,
+    tools: Tools,
+    route: http.Route,
+    stages: Stages,
+    secrets: Mapping[str, Secret],
+) -> tuple[exchange.Request, http_response.Answer]:
+    """Runs the flow of `method` over `request` to its end."""
+    moment = exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
+    flow = method.flow(request, secrets, moment)
     request = next(flow)
     while True:
         answer = await http.send(request, route, stages)
