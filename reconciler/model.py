@@ -616,6 +616,8 @@ class Change:
     previous: Ref | None = None
     #: a kept credential goes to another destination: "old -> new", or empty
     rebind: str = ""
+    #: what a person has to agree to again, in a few words, or empty
+    consent: str = ""
     #: why apply will not do it, or empty
     blocked_by: str = ""
     #: which guard says so; None where nothing is blocked

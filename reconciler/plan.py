@@ -174,6 +174,7 @@ def _adoption(change: Change, resource: Resource, row: Recorded, options: PlanOp
         reason=f"taken over from stack `{row.stack}`",
         fields=differing,
         rebind=_rebind(row, resource, differing),
+        consent=_consent(row, resource),
     )
     if options.adopt:
         return adopted
@@ -205,6 +206,7 @@ def _difference(change: Change, resource: Resource, row: Recorded) -> Change:
         fields=differing,
         previous=row.ref if is_renamed else None,
         rebind=_rebind(row, resource, differing),
+        consent=_consent(row, resource),
         blocked_by=orphans.PROTECTED if blocked else "",
         guard=Guard.PROTECTION if blocked else None,
     )
@@ -259,17 +261,34 @@ def _moved(resource: Resource, row: Recorded) -> bool:
 
 
 def _rebind(row: Recorded, resource: Resource, differing: tuple[FieldChange, ...]) -> str:
-    """Returns "old -> new" where a kept credential would go to another destination."""
-    if any(field.pointer.startswith("/spec/auth") for field in differing):
-        return ""
-    kind = kinds.kind(resource.ref.kind)
+    """Returns "old -> new" where a kept credential would go to another destination.
+
+    The credential of the manifest may go elsewhere than the requests, such as to a token server.
+    """
     if row.access_digest == resource.access_digest or row.ref.kind != resource.ref.kind:
         return ""
+    kind = kinds.kind(resource.ref.kind)
+    auth = [field.pointer for field in differing if field.pointer.startswith("/spec/auth")]
+    if not set(auth) <= {f"/spec/auth/{name}" for name in kind.login_addresses}:
+        return ""  # another credential
     old = kind.endpoint(normal_manifest(row)["spec"])
     new = kind.endpoint(resource.spec)
-    if new.method == "none" or old.destination == new.destination:
+    if new.method == "none":
         return ""
-    return f"{old.destination} -> {new.destination}"
+    ways = ((old.login, new.login), (old.destination, new.destination))
+    moved = [f"{before} -> {after}" for before, after in ways if before != after]
+    return ", ".join(moved)
+
+
+def _consent(row: Recorded, resource: Resource) -> str:
+    """Returns what of the consent has changed, where a person has agreed to another one before."""
+    if row.access_digest == resource.access_digest or row.ref.kind != resource.ref.kind:
+        return ""
+    kind = kinds.kind(resource.ref.kind)
+    old, new = kind.consent(normal_manifest(row)["spec"]), kind.consent(resource.spec)
+    if old is None or new is None:
+        return ""
+    return ", ".join(f"auth.{name}" for name in new if old.get(name) != new[name])
 
 
 def _is_effective(change: Change) -> bool:

@@ -54,6 +54,8 @@ class Kind:
     endpoint: Callable[[JsonObject], Endpoint]
     #: what a person has to agree to before a normalised spec can connect, or None
     consent: Callable[[JsonObject], JsonObject | None] = lambda _: None
+    #: fields of `auth` that say where a credential goes, and not which one
+    login_addresses: frozenset[str] = frozenset()
 
 
 @cache

@@ -175,4 +175,5 @@ KIND: Final = kinds.Kind(
     checks=checks,
     endpoint=endpoint,
     consent=consent,
+    login_addresses=api_oauth2.LOGIN_ADDRESSES,
 )

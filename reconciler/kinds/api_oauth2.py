@@ -17,6 +17,8 @@ from reconciler.model import JsonObject
 
 #: Grants that a person has to agree to once.
 CONSENT_GRANTS: Final = frozenset({"authorizationCode", "deviceCode"})
+#: Where credentials of the manifest go.
+LOGIN_ADDRESSES: Final = frozenset({"tokenUrl", "deviceUrl", "authorizationUrl"})
 #: What a consent was given for: with another one of these, it has to be given again.
 _CONSENTED: Final = (
     "grant", "tokenUrl", "authorizationUrl", "deviceUrl", "clientId", "scopes", "audience",
