@@ -161,6 +161,7 @@ def _settings(values: Mapping[str, Json], environment: Mapping[str, str], root: 
     url = values.get("state.url")
     optional = {"stack": "stack.name", "prune_limit": "prune.limit"}
     optional |= {"lock_timeout_s": "lock_timeout", "keys": "key"}
+    optional |= {"expiry_warning_s": "secrets.expiry_warning"}
     return Settings(
         root=root,
         state_url=_absolute(url or "sqlite:///.reconciler/state.db", root),

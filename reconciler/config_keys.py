@@ -130,6 +130,11 @@ KEYS = (
     Key(name="secrets.env_allow", variable="RECONCILER_SECRETS_ENV_ALLOW", parse=_texts),
     Key(name="secrets.file_allow", variable="RECONCILER_SECRETS_FILE_ALLOW", parse=_texts),
     Key(
+        name="secrets.expiry_warning",
+        variable="RECONCILER_SECRETS_EXPIRY_WARNING",
+        parse=_seconds,
+    ),
+    Key(
         name="actor", variable="RECONCILER_ACTOR", flag="--actor", parse=_actor_name, in_file=False
     ),
     Key(

@@ -146,6 +146,10 @@ class Ref:
         return f"{self.kind}/{self.namespace}/{self.name}".casefold()
 
 
+#: The kind by which events name what is no connection: a secret kept in the store.
+SECRET_KIND = "Secret"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """A valid manifest in normal form: what the user wants."""
@@ -518,6 +522,7 @@ class Revision:
 EVENT_TYPES = (
     *("created", "updated", "renamed", "adopted", "suspended", "resumed", "archived", "deleted"),
     *("secret-changed", "authorized", "transition", "result", "dropped"),
+    *("secret-set", "secret-removed", "secret-resealed", "key-rotated"),
 )
 
 

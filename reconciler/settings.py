@@ -52,6 +52,8 @@ class SecretPolicy:
         match reference:
             case {"env": str(name)}:
                 return self._env_denial(name)
+            case {"store": str()}:
+                return ""
             case {"file": str(path)}:
                 return self._file_denial(path, public=public)
             case _:
@@ -116,6 +118,8 @@ class Settings:
     #: of 32 bytes each; the first encrypts what the state holds, all open; empty where none is set
     keys: tuple[bytes, ...] = field(default=(), repr=False)
     secrets: SecretPolicy
+    #: how long before a stored secret expires its readers are warned
+    expiry_warning_s: float = 14 * 86400.0
     health: HealthSettings = HealthSettings()
 
 

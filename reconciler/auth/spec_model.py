@@ -80,6 +80,10 @@ Duration: TypeAlias = Annotated[
 ]
 
 EnvName: TypeAlias = Annotated[str, Field(pattern=whole("[A-Za-z_][A-Za-z0-9_]*"), max_length=128)]
+#: As `kinds.names.UNRESERVED_PATTERN`, which stands above this floor.
+StoredName: TypeAlias = Annotated[
+    str, Field(pattern=whole("[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?"))
+]
 FilePath: TypeAlias = Annotated[str, Field(pattern=whole(f"{PRINTABLE}+"), max_length=1000)]
 
 
@@ -98,11 +102,17 @@ class SecretReference(SpecModel):
         description="Path of a file, relative to the project root.",
         examples=["/run/secrets/orders-password"],
     )
+    store: StoredName | None = Field(
+        default=None,
+        description="Name of a secret that `reconciler secret set` stored.",
+        examples=["orders-password"],
+    )
 
     @model_validator(mode="after")
     def has_one_source(self) -> SecretReference:
         """Returns itself; none and several sources are refused."""
-        if (self.env is None) == (self.file is None):
+        given = [value for value in (self.env, self.file, self.store) if value is not None]
+        if len(given) != 1:
             raise ValueError("a reference has exactly one source")
         return self
 

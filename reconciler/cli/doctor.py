@@ -24,8 +24,9 @@ from reconciler.cli import checking, frame
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, ReconcilerError, StoreMissing
 from reconciler.model import Resource
-from reconciler.report import layout
+from reconciler.report import layout, times, words
 from reconciler.report.style import Style, Tone
+from reconciler.stores import Store
 
 _GIT_TIMEOUT_S = 10
 
@@ -194,13 +195,31 @@ def _state(session: Session) -> Check:
     try:
         with workbench.open_store(session, Opening.READ) as store:
             text = f"{shown}, schema {store.meta.schema}"
+            hint = _sealed_hint(session, store)
     except StoreMissing:
         text = f"{shown}: none yet; the first apply makes it"
         return Check(state=State.ABSENT, subject="state", text=text)
     except ReconcilerError as error:
         text = f"{shown}: {error.message}"
         return Check(state=State.BAD, subject="state", text=text, hint=error.hint)
-    return Check(state=State.GOOD, subject="state", text=text)
+    return Check(state=State.WARNING if hint else State.GOOD, subject="state", text=text, hint=hint)
+
+
+def _sealed_hint(session: Session, store: Store) -> str:
+    """Returns which stored secrets want something done: a key, or a successor; empty for none."""
+    from reconciler import stored_secrets
+    from reconciler.sealing import Sealer
+
+    now, settings = session.now(), session.settings
+    told = [
+        f"the key {key}, which is not given, opens {words.plural(count, 'sealed value')}"
+        for key, count in stored_secrets.without_key(store, Sealer(settings.keys)).items()
+    ]
+    told += [
+        f"the secret {name} {'expired' if at <= now else 'expires'} at {times.utc(at)}"
+        for name, at in stored_secrets.ending(store, now, settings.expiry_warning_s)
+    ]
+    return "; ".join(told)
 
 
 def _git(session: Session) -> Check:

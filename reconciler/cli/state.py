@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import click
 
-from reconciler import config
+from reconciler import config, stored_secrets
 from reconciler.cli import workbench
 from reconciler.cli.frame import Group, Row, command
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, StoreDamaged
-from reconciler.report import times
-from reconciler.stores import Opening
+from reconciler.report import times, words
+from reconciler.sealing import Sealer
+from reconciler.stores import Opening, Store, vault
 
 _SECTION = "Commands"
 _ROWS = {
@@ -56,18 +57,27 @@ def info(session: Session) -> int:
             "lineage": store.meta.lineage,
             "schema": store.meta.schema,
             "connections": f"{live} live, {len(rows) - live} archived",
+            "sealed": _sealed(store),
             "last apply": f"{runs[0].id} at {times.utc(runs[0].at)}" if runs else "never",
         }
     session.output.data("".join(f"{name:<12} {value}\n" for name, value in facts.items()))
     return 0
 
 
+def _sealed(store: Store) -> str:
+    counts = {space: len(store.sealed(space)) for space in vault.SPACES}
+    return ", ".join(words.plural(count, space) for space, count in counts.items())
+
+
 @command("check")
 @click.pass_obj
 def check(session: Session) -> int:
-    """Look for damage: pages, rows that do not parse, digests, names that clash."""
+    """Look for damage: pages, rows that do not parse, digests, names that clash, sealed values."""
     with workbench.open_store(session, Opening.READ) as store:
         found = store.check()
+        if not found:
+            found = stored_secrets.faults(store, Sealer(session.settings.keys))
+            _say_missing_keys(session, store)
     if found:
         session.output.data("".join(f"{finding}\n" for finding in found))
         raise StoreDamaged(
@@ -75,6 +85,14 @@ def check(session: Session) -> int:
         )
     session.output.data("the state store is sound\n")
     return 0
+
+
+def _say_missing_keys(session: Session, store: Store) -> None:
+    for key, count in stored_secrets.without_key(store, Sealer(session.settings.keys)).items():
+        session.output.warn(
+            f"{words.plural(count, 'sealed value')} cannot be opened without the key {key}",
+            "add it to RECONCILER_KEY, behind the one in use, and run `secret rotate-key`",
+        )
 
 
 @command("backup", examples=("reconciler state backup before-upgrade.db",))

@@ -98,6 +98,11 @@ ROWS = {
         summary="Bring an earlier revision of a connection back",
         section=_ORDER,
     ),
+    "secret": Row(
+        target="reconciler.cli.secrets:secret",
+        summary="Keep secrets in the state, encrypted",
+        section=_ORDER,
+    ),
     "state": Row(
         target="reconciler.cli.state:state",
         summary="Look after the state store: info, check, backup, restore, migrate",

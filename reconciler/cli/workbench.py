@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 
 import click
 
-from reconciler import desired, holds, reconcile, secret_sources, selection, stores
+from reconciler import (
+    desired,
+    holds,
+    reconcile,
+    secret_sources,
+    selection,
+    stored_secrets,
+    stores,
+)
 from reconciler.cli import checking, stopwatch
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, StoreMissing
@@ -43,7 +51,10 @@ def make_workspace(session: Session) -> reconcile.Workspace:
         settings=session.settings,
         redactor=session.redactor,
         secrets=secret_sources.Secrets(
-            session.settings.secrets, session.environment, session.redactor
+            session.settings.secrets,
+            session.environment,
+            session.redactor,
+            sources={"store": stored_secrets.source(session.settings, session.now)},
         ),
         clock=session.now,
         make_id=_make_id,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 
 from reconciler.model import Action, Json, JsonObject, Recorded
-from reconciler.report import records, standing, yaml_text
+from reconciler.report import records, standing, times, yaml_text
 from reconciler.report.style import Style
 from reconciler.report.views import (
     ApplyView,
@@ -22,6 +22,8 @@ from reconciler.report.views import (
     HistoryView,
     PlanView,
     RunsView,
+    SecretRow,
+    SecretsView,
     StatusView,
     View,
 )
@@ -168,6 +170,23 @@ def _(view: EventsView) -> JsonObject:
 @content.register
 def _(view: RunsView) -> JsonObject:
     return {"runs": [records.of_run(run) for run in view.runs]}
+
+
+@content.register
+def _(view: SecretsView) -> JsonObject:
+    return {"secrets": [_secret(row) for row in view.rows]}
+
+
+def _secret(row: SecretRow) -> JsonObject:
+    return {
+        "name": row.name,
+        "version": row.version,
+        "keyId": row.key_id,
+        "keyGiven": row.has_key,
+        "setAt": times.utc_exact(row.updated_at),
+        "expiresAt": times.utc_exact(row.expires_at),
+        "usedBy": [str(ref) for ref in row.users],
+    }
 
 
 def _check(row: HealthRow) -> JsonObject:

@@ -63,6 +63,11 @@ EVENTS: Mapping[str, str] = {
     "json": "reconciler.report.data:json_document",
     "jsonl": "reconciler.report.data:json_lines",
 }
+#: `views.SecretsView`
+SECRETS: Mapping[str, str] = {
+    "table": "reconciler.report.secrets:table",
+    "json": "reconciler.report.data:json_document",
+}
 #: `views.RunsView`
 RUNS: Mapping[str, str] = {
     "table": "reconciler.report.runs:table",

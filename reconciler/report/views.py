@@ -154,6 +154,32 @@ class RunsView:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRow:
+    """What is known of one stored secret; never its value."""
+
+    name: str
+    version: int
+    key_id: str
+    #: whether the key that it is sealed with is among those given
+    has_key: bool
+    #: when it was set
+    updated_at: datetime
+    expires_at: datetime | None
+    #: whether it expires within the time of warning
+    is_ending: bool
+    #: live connections that reference it
+    users: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsView:
+    """The stored secrets, by name."""
+
+    rows: tuple[SecretRow, ...]
+    now: datetime
+
+
 View: TypeAlias = (
     PlanView
     | ApplyView
@@ -163,4 +189,5 @@ View: TypeAlias = (
     | HistoryView
     | EventsView
     | RunsView
+    | SecretsView
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from reconciler import kinds, plan
 from reconciler.model import (
+    SECRET_KIND,
     Action,
     Change,
     Endpoint,
@@ -77,7 +78,7 @@ def action(name: Action, style: Style) -> Cell:
 
 def alias(ref: Ref) -> str:
     """Returns the kind of `ref` as the command line abbreviates it: `sql`."""
-    return kinds.kind(ref.kind).alias
+    return "secret" if ref.kind == SECRET_KIND else kinds.kind(ref.kind).alias
 
 
 def endpoint(row: Recorded) -> Endpoint:

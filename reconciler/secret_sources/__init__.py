@@ -51,12 +51,18 @@ class Secrets:
     """Resolves references for one run; each reference is read once."""
 
     def __init__(
-        self, policy: SecretPolicy, environment: Mapping[str, str], redactor: Redactor
+        self,
+        policy: SecretPolicy,
+        environment: Mapping[str, str],
+        redactor: Redactor,
+        *,
+        sources: Mapping[str, SecretSource] | None = None,
     ) -> None:
+        """Takes `sources` that are ready; those of `SECRET_SOURCES` are built when first asked."""
         self._policy = policy
         self._environment = environment
         self._redactor = redactor
-        self._sources: dict[str, SecretSource] = {}
+        self._sources: dict[str, SecretSource] = dict(sources or {})
         self._resolved: dict[str, Secret | SecretError] = {}
 
     def resolve(self, reference: JsonObject, *, username: str = "") -> Secret:
@@ -103,6 +109,8 @@ class Secrets:
     def _source(self, reference: JsonObject) -> SecretSource:
         name = next(iter(reference))
         if name not in self._sources:
+            if name not in SECRET_SOURCES:
+                raise SecretError(f"{describe(reference)} cannot be read here")
             module, attribute = SECRET_SOURCES[name].split(":")
             make: MakeSource = getattr(import_module(module), attribute)
             self._sources[name] = make(self._policy, self._environment)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from reconciler import kinds
 from reconciler.errors import StoreDamaged
 from reconciler.model import (
+    SECRET_KIND,
     Action,
     DeletionPolicy,
     Event,
@@ -236,7 +237,7 @@ def event(row: Row) -> Event:
         id=number,
         at=texts.parse_moment(at),
         uid=uid,
-        ref=_ref(kind, namespace, name),
+        ref=_event_ref(kind, namespace, name),
         type=type_,
         reason=reason,
         message=message,
@@ -315,6 +316,12 @@ def _ref(kind: str, namespace: str, name: str) -> Ref:
     if kind not in kinds.KINDS:
         raise ValueError("a kind that this program does not know")
     return Ref(kind=kind, namespace=namespace, name=name)
+
+
+def _event_ref(kind: str, namespace: str, name: str) -> Ref:
+    if kind == SECRET_KIND:
+        return Ref(kind=kind, namespace=namespace, name=name)
+    return _ref(kind, namespace, name)
 
 
 def _require_digest(text: str, digest: str, ref: Ref, uid: str) -> None:

@@ -46,9 +46,9 @@ class SealedStore:
             if _version(connection, place) != expected:
                 return False
             if expected is None:
-                connection.execute(insert(tables.sealed), _columns(record))
+                connection.execute(insert(tables.sealed), columns(record))
             else:
-                connection.execute(update(tables.sealed).where(place), _columns(record))
+                connection.execute(update(tables.sealed).where(place), columns(record))
             _log(connection, events)
         return True
 
@@ -103,9 +103,12 @@ class SealedStore:
             row = connection.execute(select(tables.uses).where(_use.uid == uid)).first()
         return None if row is None else rows.parsed("uses", use, row)
 
-    def rewrap(self, keys: Sequence[bytes]) -> bool:
+    def rewrap(self, keys: Sequence[bytes], *, events: Sequence[Event] = ()) -> bool:
         with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
-            return opening.rewrap(connection, self._transactions.place, keys)
+            is_changed = opening.rewrap(connection, self._transactions.place, keys)
+            if is_changed:
+                _log(connection, events)
+        return is_changed
 
 
 def record(row: rows.Row) -> SealedRecord:
@@ -119,9 +122,17 @@ def record(row: rows.Row) -> SealedRecord:
         version=version,
         key_id=key_id,
         ciphertext=ciphertext,
-        updated_at=parse_moment(updated_at),
-        expires_at=None if expires_at is None else parse_moment(expires_at),
+        updated_at=_moment(updated_at),
+        expires_at=None if expires_at is None else _moment(expires_at),
     )
+
+
+def _moment(text: str) -> datetime:
+    """Returns the moment; its text is bound to what is sealed, so another spelling is refused."""
+    moment = parse_moment(text)
+    if moment_text(moment) != text:
+        raise ValueError("a moment written in another way")
+    return moment
 
 
 def lease_end(row: rows.Row) -> datetime:
@@ -136,7 +147,8 @@ def use(row: rows.Row) -> datetime:
     return parse_moment(used_at)
 
 
-def _columns(record: SealedRecord) -> rows.Columns:
+def columns(record: SealedRecord) -> rows.Columns:
+    """Returns the columns of a sealed record."""
     return {
         "space": record.space,
         "name": record.name,

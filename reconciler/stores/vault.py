@@ -121,8 +121,10 @@ class Vault(Protocol):
     def last_used(self, uid: str) -> datetime | None:
         """Returns when the connection was last used, None for never."""
 
-    def rewrap(self, keys: Sequence[bytes]) -> bool:
+    def rewrap(self, keys: Sequence[bytes], *, events: Sequence[Event] = ()) -> bool:
         """Wraps the fingerprint key with the first of `keys`; returns False where it is already.
+
+        The events are kept with the change.
 
         Raises:
             ConfigError: none of `keys` opens it.

@@ -24,6 +24,8 @@ from tests.servers.http import Client, Route, Server, http_server
 #: Variables and files, each with a secret of its own.
 VARIABLES = ("BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD")
 FILES = ("basic", "key-in-query", "pair-key", "my-password")
+#: The name of a secret that is kept in the state; whoever plays commands stores its canary.
+STORED = "stored-token"
 #: What the APIs answer; each to every authentication method.
 STATUSES = (200, 302, 401, 500)
 #: RFC 6265, section 4.1.1, and what a header can carry.
@@ -50,6 +52,7 @@ _AUTH: Mapping[str, JsonObject] = {
         "name": "session",
         "value": {"env": "KEY_IN_COOKIE"},
     },
+    "stored": {"method": "bearer", "token": {"store": STORED}},
     "pair": {
         "method": "headers",
         "headers": {"X-Id": {"env": "PAIR_ID"}, "X-Pair": {"file": "secrets/pair-key"}},
@@ -88,6 +91,7 @@ def planted(folder: Path) -> Iterator[Planted]:
     """Plants new secrets in the empty `folder` and serves the endpoints for the block."""
     canaries = {name: make_canary() for name in (*VARIABLES, *FILES)}
     canaries |= {"KEY_IN_COOKIE": make_canary(_COOKIE_SAFE), "RECONCILER_KEY": make_key()}
+    canaries[STORED] = make_canary()
     canaries |= {"state password": make_canary(), "other variable": make_canary()}
     for name in FILES:
         file = folder / "secrets" / name

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from reconciler.cli import exit_codes, state, table
+from reconciler.cli import exit_codes, secrets, state, table
 from reconciler.report import formats
 from tests.corpus.canary import leaks, make_canary
-from tests.corpus.planted import FILES, STATUSES, Planted, planted
+from tests.corpus.planted import FILES, STATUSES, STORED, Planted, planted
 from tests.corpus.zygote import Ended, Zygote, zygote
 
 DEBUG = {"RECONCILER_DEBUG": "1"}
@@ -33,6 +33,10 @@ _RESUME = ("resume", "*")
 #: Every command in every format, in an order in which each has something to show.
 SCREENS: tuple[tuple[str, ...], ...] = (
     ("doctor",),
+    ("secret", "set", STORED, "--expires", "9d"),
+    ("secret", "set", "unused"),
+    ("secret", "rm", "unused"),
+    ("secret", "keygen"),
     *_in(VALIDATE, "validate"),
     *_in(formats.PLAN, "plan"),
     ("diff",),
@@ -42,6 +46,9 @@ SCREENS: tuple[tuple[str, ...], ...] = (
     _RESUME,
     ("apply", "--health", "all"),
     *_in(formats.PLAN, "plan", "--secrets"),
+    *_in(formats.SECRETS, "secret", "list"),
+    ("secret", "rotate-key"),
+    ("secret", "rm", STORED),
     *_in(formats.STATUS, "status"),
     *_in(formats.DESCRIBE, "describe", ONE),
     *(("describe", name) for name in ("postgresql", "mysql", "in-query-302", "basic-401")),
@@ -107,6 +114,7 @@ class Played:
             folder=self.project.folder,
             env={**self.project.env, **DEBUG, **env},
             prelude=prelude,
+            stdin=self.project.canaries[STORED].encode() if argv[0] == "secret" else b"",
         )
 
     def leaks(self, *ended: Ended) -> list[str]:
@@ -127,14 +135,15 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         screens: list[Ended] = []
         played = Played(project=project, command=command, screens=screens)
         screens += [played.again(*argv) for argv in SCREENS]
-        # What `init` wrote is suspended by its manifest: applied by a test, it could not be resumed.
+        # What `init` wrote is suspended by its manifest: applied, it could not be resumed.
         (folder / "manifests" / "example.yaml").unlink()
         yield played
 
 
 def test_every_command_is_played() -> None:
     commands = {*table.ROWS, *(f"state {name}" for name in state.state.rows)}
-    assert commands - {"rollback", "state"} <= PLAYED
+    commands |= {f"secret {name}" for name in secrets.secret.rows}
+    assert commands - {"rollback", "secret", "state"} <= PLAYED
 
 
 def test_no_screen_shows_a_secret(played: Played) -> None:
@@ -162,7 +171,7 @@ def test_secrets_were_really_sent(played: Played) -> None:
     """Else nothing was tested: each endpoint was asked, and answered with what it was sent."""
     asked = {request.path for request in played.project.server.requests}
     assert asked == set(played.project.server.routes)
-    assert len(asked) == 6 * len(STATUSES)
+    assert len(asked) == 7 * len(STATUSES)
 
 
 def test_oracle_finds_each_secret_where_it_belongs(played: Played) -> None:

@@ -58,6 +58,11 @@ PROMISES: Mapping[str, Promise] = {
         claim="Every check ends by its deadline, and leaves nothing behind",
         fault="endpoints that drip, stall, flood and never answer, all in one pass",
     ),
+    "P17": Promise(
+        claim="What is sealed opens where it was sealed, whole, with its key, or not at all",
+        fault="each bit of each field flipped, texts cut, moved to other rows and put back; kill -9"
+        " at each point of a rotation of the key, on SQLite and PostgreSQL",
+    ),
     "P18": Promise(
         claim="Hostile text stays text",
         fault="control sequences, line breaks, bidirectional marks and bad UTF-8 from everywhere",

@@ -14,6 +14,7 @@ POLICY = SecretPolicy(root="/project", credentials_directory="/run/creds")
     [
         pytest.param({"env": "CRM_TOKEN"}, id="variable"),
         pytest.param({"file": "secrets/token"}, id="file in the project"),
+        pytest.param({"store": "token"}, id="stored secret"),
         pytest.param({"file": "secrets/../token"}, id="file in the project, the long way"),
         pytest.param({"file": "/run/secrets/token"}, id="secret of a container"),
         pytest.param({"file": "/run/creds/token"}, id="credential of systemd"),

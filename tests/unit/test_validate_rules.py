@@ -95,8 +95,8 @@ def said(text: str) -> list[str]:
         ),
         pytest.param(
             "auth: {method: bearer, token: {vault: a}}",
-            "E303 the reference in `spec.auth.token` names no known source: use `env` or `file` = "
-            "write `token: {env: CRM_TOKEN}`",
+            "E303 the reference in `spec.auth.token` names no known source: use `env`, `file` or "
+            "`store` = write `token: {env: CRM_TOKEN}`",
             id="unknown source",
         ),
         pytest.param(
@@ -110,6 +110,12 @@ def said(text: str) -> list[str]:
             "E303 the reference in `spec.auth.token` is not in the form of `env` = "
             "write `token: {env: CRM_TOKEN}`",
             id="no name of a variable",
+        ),
+        pytest.param(
+            "auth: {method: bearer, token: {store: 'A b'}}",
+            "E303 the reference in `spec.auth.token` is not in the form of `store` = "
+            "write `token: {env: CRM_TOKEN}`",
+            id="no name of a stored secret",
         ),
         pytest.param(
             "headers: {'X Team': a}",

@@ -231,7 +231,7 @@ def test_a_map_knows_no_fields() -> None:
 
 def test_known_fields_are_found_deep_inside_a_branch() -> None:
     data = {"spec": {"engine": "mysql", "auth": {"method": "password"}}}
-    assert SQL.known_fields(("spec", "auth", "password"), data) == ("env", "file")
+    assert SQL.known_fields(("spec", "auth", "password"), data) == ("env", "file", "store")
     assert SQL.known_fields(("spec", "pool"), data) == ("maxOverflow", "size")
 
 
