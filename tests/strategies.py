@@ -104,7 +104,24 @@ api_auth = st.one_of(
     _oauth2,
     _method("none"),
     _method("basic", username=words, password=references),
+    _method("digest", username=words, password=references),
     _method("bearer", token=references),
+    _method("bearer", token=references, header=words, prefix=words | st.just("")),
+    _method("oauth1", consumerKey=words, consumerSecret=references),
+    _method(
+        "oauth1",
+        signatureMethod=st.just("RSA-SHA1"),
+        consumerKey=words,
+        privateKey=references,
+        token=references,
+    ),
+    _method(
+        "awsSigV4",
+        region=st.just("eu-central-1"),
+        service=st.sampled_from(["s3", "execute-api"]),
+        accessKeyId=references,
+        secretAccessKey=references,
+    ),
     _method("apiKey", name=words, value=references),
     st.builds(
         lambda place, auth: {"in": place, **auth},
@@ -130,7 +147,17 @@ api_spec = st.fixed_dictionaries(
         "headers": st.dictionaries(words, words, max_size=3),
         "timeout": st.fixed_dictionaries({}, optional={"connect": durations, "total": durations}),
         "tls": st.fixed_dictionaries(
-            {}, optional={"verify": st.booleans(), "ca": public_references}
+            {},
+            optional={
+                "verify": st.booleans(),
+                "ca": public_references,
+                "serverName": st.sampled_from(["api.internal", "10.0.0.1"]),
+                "minimumVersion": st.sampled_from(["1.2", "1.3"]),
+                "clientCertificate": st.fixed_dictionaries(
+                    {"certificate": public_references, "key": references},
+                    optional={"keyPassphrase": references},
+                ),
+            },
         ),
         "health": st.fixed_dictionaries(
             {},

@@ -18,8 +18,28 @@ API, SQL = "ApiConnection", "SqlConnection"
 #: Kind -> method -> the lines under `auth`; `$NAME` becomes the connection's name in capitals.
 AUTH = {
     API: {
-        "bearer": "method: bearer\ntoken: {env: $NAME_TOKEN}",
+        "bearer": "method: bearer\ntoken: {env: $NAME_TOKEN}\n"
+        "header: Authorization    # where it goes; `prefix` stands before it\nprefix: Bearer",
         "basic": "method: basic\nusername: report\npassword: {env: $NAME_PASSWORD}",
+        "digest": "method: digest           # the password is proven and never sent\n"
+        "username: report\npassword: {env: $NAME_PASSWORD}",
+        "oauth1": "method: oauth1\n"
+        "signatureMethod: HMAC-SHA1  # or HMAC-SHA256, PLAINTEXT; RSA-SHA1 takes privateKey\n"
+        "consumerKey: my-client\nconsumerSecret: {env: $NAME_CONSUMER_SECRET}\n"
+        "token: {env: $NAME_TOKEN}   # without token and tokenSecret: for the client itself\n"
+        "tokenSecret: {env: $NAME_TOKEN_SECRET}",
+        "awsSigV4": "method: awsSigV4\nregion: eu-central-1\n"
+        "service: execute-api     # the name in signatures: s3, es, lambda ...\n"
+        "accessKeyId: {env: $NAME_ACCESS_KEY_ID}\n"
+        "secretAccessKey: {env: $NAME_SECRET_ACCESS_KEY}\n"
+        "# sessionToken: {env: $NAME_SESSION_TOKEN}   # of temporary keys",
+        "oauth2": "method: oauth2\n"
+        "grant: clientCredentials # or authorizationCode, refreshToken, jwtBearer, deviceCode\n"
+        "tokenUrl: https://login.example.com/oauth2/token\n"
+        "clientId: my-client\n"
+        "clientAuthentication: {method: basic, secret: {env: $NAME_CLIENT_SECRET}}\n"
+        "scopes: []               # what is asked for\n"
+        "refreshBefore: 60s       # so long before its end a token is replaced",
         "apiKey": "method: apiKey\nin: header               # or query, cookie\n"
         "name: X-Api-Key\nvalue: {env: $NAME_KEY}",
         "headers": "method: headers\nheaders:                 # every value is a secret\n"

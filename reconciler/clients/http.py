@@ -9,8 +9,10 @@ much. Nothing is taken from the environment (proxies, netrc), and redirects are 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reconciler.auth import exchange
 from reconciler.clients import destination, http_connection, http_request, http_response, tcp, tls
@@ -18,6 +20,9 @@ from reconciler.clients.meaning import Meaning
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+
+if TYPE_CHECKING:
+    from reconciler.clients import tls_identity
 
 #: Bodies are read up to here unless the caller says otherwise.
 BODY_BYTES = 64 * 1024
@@ -30,11 +35,27 @@ class Route:
     tls_mode: tls.TlsMode = tls.TlsMode.VERIFY_FULL
     #: PEM text in place of the machine's authorities, or empty
     ca: str = ""
+    #: shown to a server that asks for a client certificate
+    identity: tls_identity.Identity | None = None
+    #: name that the certificate must bear, in place of the URL's host, or empty
+    server_name: str = ""
+    #: oldest TLS version, `1.2` or `1.3`
+    tls_minimum: str = "1.2"
     #: for name, connection and handshake together
     connect_s: float
     #: loop time at which everything must have ended
     deadline: float
     body_bytes: int = BODY_BYTES
+
+    def context(self, *, ignore_expiry: bool = False) -> ssl.SSLContext:
+        """Returns the shared TLS context of this setting; raises as `tls.context`."""
+        return tls.context(
+            self.tls_mode,
+            self.ca,
+            own=self.identity,
+            minimum=self.tls_minimum,
+            ignore_expiry=ignore_expiry,
+        )
 
 
 _TIMEOUT_HINT = "allow more time if that is normal there: `timeout` and `health.timeout`"
@@ -75,7 +96,7 @@ async def send(request: exchange.Request, route: Route, stages: Stages) -> http_
     origin = http_request.parse(request.url)
     payload = http_request.serialise(request, origin)
     if origin.scheme == "https":
-        tls.context(route.tls_mode, route.ca)  # the first of a setting is slow: not TLS's time
+        route.context()  # the first of a setting is slow: not TLS's time
     connect_by = min(route.deadline, asyncio.get_running_loop().time() + route.connect_s)
     try:
         async with asyncio.timeout_at(connect_by) as timer:
@@ -116,9 +137,9 @@ async def _secure(
     stages: Stages,
 ) -> None:
     with stages.stage(StageName.TLS) as stage:
-        name = _server_name(origin)
+        name = _server_name(origin, route)
         try:
-            session = await connection.secure(tls.context(route.tls_mode, route.ca), name)
+            session = await connection.secure(route.context(), name)
         except ConnectionFailed as failure:
             if failure.reason is Reason.CERTIFICATE_EXPIRED:
                 raise await _dated(failure, address, origin, route, connect_by) from None
@@ -151,14 +172,14 @@ async def _dated(
     OpenSSL gives no certificate after a failed handshake, so a second one is made that checks
     everything but the time. Nothing is sent over it, and it may take half of the time that is left.
     """
-    context = tls.context(route.tls_mode, route.ca, ignore_expiry=True)
+    context = route.context(ignore_expiry=True)
     now = asyncio.get_running_loop().time()
     deadline = now + (connect_by - now) / 2
     try:
         async with asyncio.timeout_at(deadline):
             connected, _ = await tcp.connect((address,), origin.port, deadline=deadline)
             with closing(http_connection.Connection(connected)) as connection:
-                session = await connection.secure(context, _server_name(origin))
+                session = await connection.secure(context, _server_name(origin, route))
                 until = session.not_after()
     except (ConnectionFailed, TimeoutError):
         return failure
@@ -170,5 +191,7 @@ async def _dated(
     )
 
 
-def _server_name(origin: http_request.Origin) -> str:
-    return origin.host.removesuffix(".")  # SNI has no final dot (RFC 6066, section 3)
+def _server_name(origin: http_request.Origin, route: Route) -> str:
+    return (route.server_name or origin.host).removesuffix(
+        "."
+    )  # SNI has no final dot (RFC 6066, section 3)

@@ -7,6 +7,7 @@ probes do not need it, applications that use a stored connection do.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -15,6 +16,9 @@ from reconciler.clients import http, tls
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+
+if TYPE_CHECKING:
+    from reconciler.clients import tls_identity
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -29,12 +33,18 @@ class Transport(httpx.AsyncBaseTransport):
         *,
         tls_mode: tls.TlsMode = tls.TlsMode.VERIFY_FULL,
         ca: str = "",
+        identity: tls_identity.Identity | None = None,
+        server_name: str = "",
+        tls_minimum: str = "1.2",
         connect_s: float = 5.0,
         total_s: float = 30.0,
         body_bytes: int = http.BODY_BYTES,
     ) -> None:
         self._tls_mode = tls_mode
         self._ca = ca
+        self._identity = identity
+        self._server_name = server_name
+        self._tls_minimum = tls_minimum
         self._connect_s = connect_s
         self._total_s = total_s
         self._body_bytes = body_bytes
@@ -62,6 +72,9 @@ class Transport(httpx.AsyncBaseTransport):
             http.Route(
                 tls_mode=self._tls_mode,
                 ca=self._ca,
+                identity=self._identity,
+                server_name=self._server_name,
+                tls_minimum=self._tls_minimum,
                 connect_s=self._connect_s,
                 deadline=asyncio.get_running_loop().time() + self._total_s,
                 body_bytes=self._body_bytes,

@@ -42,6 +42,17 @@ class Stages:
         done = tuple(self._done)
         return done if running is None else (*done, running.snapshot())
 
+    def fold(self, name: StageName, since: int) -> None:
+        """Makes one stage `name` of all that were recorded from number `since` on.
+
+        What had to be asked before the real request is a step of its own to a reader, however many
+        connections it took.
+        """
+        folded = self._done[since:]
+        if folded:
+            seconds = sum(stage.seconds for stage in folded)
+            self._done[since:] = [Stage(name=name, seconds=seconds)]
+
     @property
     def last(self) -> StageName | None:
         """Returns the name of the stage that runs or was left last, None before the first."""

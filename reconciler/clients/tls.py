@@ -14,10 +14,14 @@ import ssl
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+
+if TYPE_CHECKING:
+    from reconciler.clients.tls_identity import Identity
 
 
 class TlsMode(StrEnum):
@@ -33,7 +37,7 @@ class TlsMode(StrEnum):
 
 _CA_HINT = "trust its authority: `tls: {ca: {file: path/to/ca.pem}}`"
 _NAME_HINT = "use a host name that the certificate lists, or have it issued for this one"
-_OLD_HINT = "have the server offer TLS 1.2 or newer"
+_OLD_HINT = "have the server offer TLS 1.2 or newer, or what `tls.minimumVersion` says"
 
 #: What a failed check of the certificate means, by OpenSSL's X509_V_ERR code (x509_vfy.h).
 _VERIFY_ERRORS = {
@@ -96,11 +100,19 @@ _NO_TLS = Meaning(
 )
 _OLD_TLS = Meaning(
     reason=Reason.TLS_FAILURE,
-    message="the server offers no TLS version from 1.2 on",
+    message="the server offers no TLS version that is new enough",
     hint=_OLD_HINT,
 )
+_CLIENT_HINT = "name one: `tls: {clientCertificate: {certificate: {file: ...}, key: {file: ...}}}`"
 _WANTS_CLIENT = Meaning(
-    reason=Reason.TLS_FAILURE, message="the server demands a client certificate"
+    reason=Reason.TLS_FAILURE,
+    message="the server demands a client certificate",
+    hint=_CLIENT_HINT,
+)
+_REFUSES_CLIENT = Meaning(
+    reason=Reason.TLS_FAILURE,
+    message="the server does not accept the client certificate",
+    hint="ask whoever runs the server which certificates it accepts",
 )
 _CUT = Meaning(
     reason=Reason.TLS_FAILURE, message="the server closed the connection during the TLS handshake"
@@ -120,9 +132,37 @@ _HANDSHAKE_ERRORS = {
     "TLSV1_ALERT_PROTOCOL_VERSION": _OLD_TLS,
     "WRONG_SSL_VERSION": _OLD_TLS,
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": _WANTS_CLIENT,
-    "SSLV3_ALERT_BAD_CERTIFICATE": _WANTS_CLIENT,
+    "SSLV3_ALERT_BAD_CERTIFICATE": Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the server does not accept the client certificate, or wants one and got none",
+        hint=_CLIENT_HINT,
+    ),
+    "TLSV1_ALERT_UNKNOWN_CA": Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the server does not trust the authority of the client certificate",
+        hint="have one issued by an authority that the server trusts",
+    ),
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": Meaning(
+        reason=Reason.CERTIFICATE_EXPIRED,
+        message="the server says that the client certificate has expired",
+        hint="put a new one where `tls.clientCertificate` points to",
+    ),
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": Meaning(
+        reason=Reason.TLS_FAILURE,
+        message="the server says that the client certificate is revoked",
+        hint="put a new one where `tls.clientCertificate` points to",
+    ),
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _REFUSES_CLIENT,
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _REFUSES_CLIENT,
+    "TLSV1_ALERT_ACCESS_DENIED": _REFUSES_CLIENT,
+    "TLSV1_ALERT_DECRYPT_ERROR": _REFUSES_CLIENT,
     "UNEXPECTED_EOF_WHILE_READING": _CUT,
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": _NO_CIPHER,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": Meaning(
+        reason=Reason.TLS_FAILURE,
+        message=_NO_CIPHER.message,
+        # what TLS 1.2 says for both
+        hint=f"{_OLD_HINT}; if it wants a client certificate, {_CLIENT_HINT}",
+    ),
     "NO_SHARED_CIPHER": _NO_CIPHER,
     "DH_KEY_TOO_SMALL": _NO_CIPHER,
     "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": _NO_CIPHER,
@@ -136,22 +176,39 @@ _REASON_NAME = re.compile(r"[A-Z0-9_]{1,60}")
 _NO_CHECK_TIME = 0x200000
 
 
+#: `tls.minimumVersion` -> the oldest version that is spoken.
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
 @lru_cache(maxsize=256)
-def context(mode: TlsMode, ca: str = "", *, ignore_expiry: bool = False) -> ssl.SSLContext:
+def context(
+    mode: TlsMode,
+    ca: str = "",
+    *,
+    own: Identity | None = None,
+    minimum: str = "1.2",
+    ignore_expiry: bool = False,
+) -> ssl.SSLContext:
     """Returns the shared context for `mode`; `ca`, PEM text, replaces the machine's authorities.
 
-    TLS 1.2 is the oldest version (RFC 8996). `ignore_expiry` is for reading *when* a certificate
-    expired, after a handshake failed for it; nothing may be sent over such a connection.
+    `own` is shown to a server that asks who we are. `minimum` is a key of `_VERSIONS`; TLS 1.2 is
+    the oldest (RFC 8996). `ignore_expiry` is for reading *when* a certificate expired, after a
+    handshake failed for it; nothing may be sent over such a connection.
 
     Raises:
-        ConnectionFailed: TlsFailure, when `ca` holds no certificate.
+        ConnectionFailed: TlsFailure, when `ca` holds no certificate, or as `tls_identity.install`.
+        SecretError: the key of `own` cannot be read.
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.minimum_version = _VERSIONS[minimum]
     made.check_hostname = mode is TlsMode.VERIFY_FULL
     made.verify_mode = ssl.CERT_NONE if mode is TlsMode.REQUIRE else ssl.CERT_REQUIRED
     if mode is not TlsMode.REQUIRE:
         _trust(made, ca)
+    if own is not None:
+        from reconciler.clients import tls_identity
+
+        tls_identity.install(made, own)
     if ignore_expiry:
         made.verify_flags |= _NO_CHECK_TIME
     return made

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler import kinds
-from reconciler.kinds import addresses, api_oauth2, limits
+from reconciler.kinds import addresses, api_auth, api_oauth2, limits
 from reconciler.kinds.addresses import Problem
 from reconciler.model import Endpoint, JsonObject, Path
 
@@ -22,14 +22,12 @@ _CREDENTIAL_HEADER: Final = re.compile(
 _CREDENTIAL_VALUE: Final = re.compile(
     r"(?:basic|bearer|digest|negotiate|token)\s+\S", re.IGNORECASE
 )
-#: Headers that the transport sets: framing, routing and hop-by-hop (RFC 9110, sections 7.2, 7.6.1;
-#: RFC 9112, section 6). A second opinion on them is how requests get smuggled.
-_OWN_HEADER: Final = re.compile(
-    "accept-encoding|connection|content-length|expect|host|keep-alive|proxy-.*|te|trailer"
-    "|transfer-encoding|upgrade"
-)
 #: Characters that a header may hold here: visible ASCII, space and tab (RFC 9110, section 5.5).
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+
+
+#: Fields of `auth` that say as whom we connect; the first that is there.
+_WHO: Final = ("username", "consumerKey", "clientId")
 
 
 def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
@@ -37,10 +35,12 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
     problem = addresses.url_problem(spec["baseUrl"])
     if problem:
         yield _finding(problem, ("baseUrl",))
+    yield from api_auth.findings(spec.get("auth", {}))
     yield from _header_findings(spec)
     yield from api_oauth2.checks(spec.get("auth", {}))
     yield from _health_findings(spec.get("health", {}))
     yield from limits.duration_findings(spec)
+    yield from _tls_findings(spec)
     if problem is None:
         yield from _warnings(spec)
 
@@ -55,7 +55,7 @@ def endpoint(spec: JsonObject) -> Endpoint:
         port=url.port,
         text=spec["baseUrl"],
         method=auth["method"],
-        username=auth.get("username", auth.get("clientId", "")),
+        username=next((auth[name] for name in _WHO if name in auth), ""),
         login=api_oauth2.token_server(auth),
     )
 
@@ -66,7 +66,7 @@ def consent(spec: JsonObject) -> JsonObject | None:
 
 
 def _header_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
-    secret_names = _secret_header_names(spec.get("auth", {}))
+    secret_names = {name.lower() for name in api_auth.header_names(spec.get("auth", {}))}
     seen: set[str] = set()
     for name, value in spec.get("headers", {}).items():
         path: Path = ("headers", name)
@@ -78,7 +78,7 @@ def _header_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
                 message=f"the header `{name}` carries a credential",
                 hint=f"use `auth: {{method: headers, headers: {{{name}: {{env: NAME}}}}}}`",
             )
-        elif _OWN_HEADER.fullmatch(lowered):
+        elif api_auth.OWN_HEADER.fullmatch(lowered):
             yield kinds.Finding(
                 code="E118",
                 path=path,
@@ -100,18 +100,6 @@ def _header_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
                 hint="a value is one line of printable ASCII",
             )
         seen.add(lowered)
-
-
-def _secret_header_names(auth: JsonObject) -> frozenset[str]:
-    match auth:
-        case {"method": "apiKey", "name": name} if auth.get("in", "header") == "header":
-            return frozenset({name.lower()})
-        case {"method": "bearer", "header": name}:
-            return frozenset({name.lower()})
-        case {"method": "headers", "headers": headers}:
-            return frozenset(name.lower() for name in headers)
-        case _:
-            return frozenset()
 
 
 def _health_findings(health: JsonObject) -> Iterator[kinds.Finding]:
@@ -141,6 +129,20 @@ def _health_findings(health: JsonObject) -> Iterator[kinds.Finding]:
                 message=f"`{field}` needs a body, and the answer to HEAD has none",
                 hint="use `method: GET`",
             )
+
+
+def _tls_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    setting = spec.get("tls", {})
+    problem = addresses.host_problem(setting["serverName"]) if "serverName" in setting else None
+    if problem:
+        yield _finding(problem, ("tls", "serverName"))
+    if "clientCertificate" in setting and spec["baseUrl"].lower().startswith("http:"):
+        yield kinds.Finding(
+            code="E113",
+            path=("tls", "clientCertificate"),
+            message="`clientCertificate` belongs to TLS, and the URL begins with `http:`",
+            hint="use `https://`, or remove it",
+        )
 
 
 def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:

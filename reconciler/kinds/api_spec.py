@@ -17,6 +17,7 @@ from reconciler.auth.spec_model import (
     MASKED,
     FieldName,
     PublicReference,
+    SecretReference,
     SpecModel,
     whole,
 )
@@ -60,12 +61,35 @@ class ApiTimeout(SpecModel):
     total: Duration = Field(default="30s", description="Until the whole answer is read.")
 
 
+class ClientCertificate(SpecModel):
+    """A certificate that says who we are, and its key."""
+
+    certificate: PublicReference = Field(
+        description="Where the certificate is, in PEM, with those that lead to its authority."
+    )
+    key: SecretReference = Field(description="Where its private key is, in PEM.")
+    key_passphrase: SecretReference | None = Field(
+        default=None, description="Where the passphrase of the key is, if it has one."
+    )
+
+
 class ApiTls(SpecModel):
-    """How the server proves who it is."""
+    """How the server proves who it is, and how we do."""
 
     verify: bool = Field(default=True, description="Whether the certificate is verified.")
     ca: PublicReference | None = Field(
         default=None, description="Certificate authorities to trust instead of the system's."
+    )
+    client_certificate: ClientCertificate | None = Field(
+        default=None, description="Shown to a server that asks who we are."
+    )
+    server_name: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
+        default=None,
+        description="Name that the certificate must bear, instead of the host of `baseUrl`.",
+        examples=["api.internal"],
+    )
+    minimum_version: Literal["1.2", "1.3"] = Field(
+        default="1.2", description="Oldest version of TLS that is spoken."
     )
 
 
@@ -120,7 +144,7 @@ class ApiSpec(Intent):
         examples=[{"Accept": "application/json"}],
     )
     timeout: ApiTimeout = Field(default=ApiTimeout(), description="Time limits.")
-    tls: ApiTls = Field(default=ApiTls(), description="How the server proves who it is.")
+    tls: ApiTls = Field(default=ApiTls(), description="How both sides prove who they are.")
     health: ApiHealth = Field(default=ApiHealth(), description="How the connection is checked.")
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from secrets import token_urlsafe
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
 from reconciler import auth
-from reconciler.auth import exchange, oauth2
+from reconciler.auth import exchange, libraries, oauth2
 from reconciler.clients import http, http_response, tls
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
@@ -32,6 +33,9 @@ from reconciler.model import (
 )
 from reconciler.probes import TokenRequest, Tools, http_judgement, outcome
 from reconciler.redact import Secret
+
+if TYPE_CHECKING:
+    from reconciler.clients import tls_identity
 
 #: Reasons that a server gives only to somebody it let in.
 _AFTER_AUTHENTICATION = frozenset(
@@ -80,7 +84,7 @@ async def _examine(
     spec = target.spec
     expect = spec["health"]["expect"]
     try:
-        request, answer = await _ask(target, secrets, tools, stages)
+        asked = await _ask(target, secrets, tools, stages)
     except ConnectionFailed as failure:
         return http_judgement.Verdict(
             reason=failure.reason, stage=failure.stage, message=failure.message, hint=failure.hint
@@ -92,36 +96,54 @@ async def _examine(
             message=failure.message,
             hint=failure.hint,
         )
-    return http_judgement.judge(
-        answer,
+    verdict = http_judgement.judge(
+        asked.answer,
         http_judgement.Expectation(
             status=expect["status"], json=expect["json"], text=expect.get("text", "")
         ),
-        request_url=request.url,
+        request_url=asked.url,
         is_anonymous=spec["auth"]["method"] == "none",
+        refusal=asked.refusal,
     )
+    return verdict if asked.is_tried or verdict.reason is not Reason.OK else http_judgement.UNTRIED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """How a flow of authentication ended."""
+
+    url: str
+    answer: http_response.Answer
+    #: `auth.refusal`
+    refusal: str
+    #: whether the last request was more than the plain one, or nothing was to be added
+    is_tried: bool
 
 
 async def _ask(
     target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
-) -> tuple[exchange.Request, http_response.Answer]:
-    """Returns the last request of the authentication flow and the answer to it."""
+) -> _Asked:
+    """Returns what came of the last request of the authentication flow."""
     spec = target.spec
-    route = _route(spec, tools)
     method = _AUTH.validate_python(spec["auth"])
-    talk = partial(_talk, method, _request(spec), tools, route, stages)
+    if not libraries.is_loaded(method.method):
+        # a large one takes seconds: not on the loop, and not at the expense of the deadline
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(tools.threads, libraries.load, method.method)
+    route = _route(spec, secrets, tools)
+    talk = partial(_talk, method, _request(spec), route, tools=tools, stages=stages)
     if not isinstance(method, oauth2.Grant):
         return await talk(secrets)
     assert tools.tokens is not None
     wanted = token_request(target, secrets, tools, stages)
     token = await tools.tokens.access(wanted)
-    request, answer = await talk({**secrets, oauth2.ACCESS_TOKEN: token})
-    if answer.status != HTTPStatus.UNAUTHORIZED:
-        return request, answer
+    asked = await talk({**secrets, oauth2.ACCESS_TOKEN: token})
+    if asked.answer.status != HTTPStatus.UNAUTHORIZED:
+        return asked
     # it may have been revoked, or the server may have lost it: another one is tried, once
     renewed = await tools.tokens.renewed(wanted)
     if renewed is None:
-        return request, answer
+        return asked
     return await talk({**secrets, oauth2.ACCESS_TOKEN: renewed})
 
 
@@ -131,7 +153,7 @@ def token_request(
     """Returns what a token of `target`, whose method is `oauth2`, is asked for with.
 
     Raises:
-        SecretError: a certificate authority cannot be read.
+        SecretError, ConnectionFailed: a certificate cannot be read or used.
     """
     return TokenRequest(
         uid=target.uid,
@@ -139,33 +161,41 @@ def token_request(
         auth=target.spec["auth"],
         grant=_GRANT.validate_python(target.spec["auth"]),
         secrets=secrets,
-        route=_route(target.spec, tools),
+        # `tls.serverName` is a name of the API, not of its token server
+        route=replace(_route(target.spec, secrets, tools), server_name=""),
         stages=stages,
     )
 
 
-async def _talk(  # noqa: PLR0917 - whom, what, how
+async def _talk(
     method: auth.ApiAuth,
-    request: exchange.Request,
-    tools: Tools,
+    plain: exchange.Request,
     route: http.Route,
-    stages: Stages,
     secrets: Mapping[str, Secret],
-) -> tuple[exchange.Request, http_response.Answer]:
-    """Runs the flow of `method` over `request` to its end."""
+    *,
+    tools: Tools,
+    stages: Stages,
+) -> _Asked:
+    """Runs the flow of `method` over the `plain` request to its end."""
     moment = exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
-    flow = method.flow(request, secrets, moment)
+    flow = method.flow(plain, secrets, moment)
     request = next(flow)
+    before = len(stages.reached())
     while True:
         answer = await http.send(request, route, stages)
+        response = exchange.Response(
+            status=answer.status, headers=answer.text_headers(), body=answer.body
+        )
         try:
-            request = flow.send(
-                exchange.Response(
-                    status=answer.status, headers=answer.text_headers(), body=answer.body
-                )
-            )
+            request = flow.send(response)
         except StopIteration:
-            return request, answer
+            return _Asked(
+                url=request.url,
+                answer=answer,
+                refusal=auth.refusal(method, response),
+                is_tried=request != plain or method.method == "none",
+            )
+        stages.fold(StageName.AUTH, before)
 
 
 def _request(spec: JsonObject) -> exchange.Request:
@@ -178,16 +208,37 @@ def _request(spec: JsonObject) -> exchange.Request:
     )
 
 
-def _route(spec: JsonObject, tools: Tools) -> http.Route:
+def _route(spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools) -> http.Route:
     setting = spec["tls"]
     timeout, health = spec["timeout"], spec["health"]
     total_s = min(parse_duration(health["timeout"]), parse_duration(timeout["total"]))
     return http.Route(
         tls_mode=tls.TlsMode.VERIFY_FULL if setting["verify"] else tls.TlsMode.REQUIRE,
         ca=tools.read_public(setting["ca"]) if "ca" in setting else "",
+        identity=_identity(setting, secrets, tools),
+        server_name=setting.get("serverName", ""),
+        tls_minimum=setting["minimumVersion"],
         connect_s=parse_duration(timeout["connect"]),
         deadline=asyncio.get_running_loop().time() + total_s,
     )
+
+
+def _identity(
+    setting: JsonObject, secrets: Mapping[str, Secret], tools: Tools
+) -> tls_identity.Identity | None:
+    """Returns the client certificate of `setting`, in force now, or None where it names none."""
+    if "clientCertificate" not in setting:
+        return None
+    from reconciler.clients import tls_identity
+
+    beneath = "/tls/clientCertificate"
+    own = tls_identity.identity(
+        tools.read_public(setting["clientCertificate"]["certificate"]),
+        secrets[f"{beneath}/key"],
+        secrets.get(f"{beneath}/keyPassphrase"),
+    )
+    own.check(tools.clock())
+    return own
 
 
 def _close(
@@ -195,17 +246,27 @@ def _close(
 ) -> tuple[Stage, ...]:
     """Returns the stages as they are to be shown: the last one is where the probe ended.
 
-    HTTP authenticates inside the request, so `auth` has no time of its own: it is the request
-    itself where the server refused the credential, and an instant before it where it did not.
+    HTTP authenticates inside the request, so `auth` has no time but that of the requests that came
+    before it, to a server that has to be asked first: it is the request itself where the server
+    refused the credential, and what came before it where it did not.
     """
     last = reached[-1] if reached else None
-    if last is not None and last.name is StageName.QUERY and verdict.stage is StageName.AUTH:
-        return (*reached[:-1], replace(last, name=StageName.AUTH))
-    if last is not None and last.name is StageName.QUERY and verdict.stage is StageName.TLS:
-        return reached[:-1]  # TLS 1.3 refuses a client after its first request
-    if last is None or last.name is not verdict.stage:
-        return (*reached, Stage(name=verdict.stage, seconds=0.0))
-    if method != "none" and verdict.reason in _AFTER_AUTHENTICATION:
-        accepted = Stage(name=StageName.AUTH, seconds=0.0, detail=f"{method}, not refused")
-        return (*reached[:-1], accepted, last)
-    return reached
+    if last is None or last.name is not StageName.QUERY:
+        is_there = last is not None and last.name is verdict.stage
+        return reached if is_there else (*reached, Stage(name=verdict.stage, seconds=0.0))
+    asked = sum(stage.seconds for stage in reached if stage.name is StageName.AUTH)
+    others = tuple(stage for stage in reached[:-1] if stage.name is not StageName.AUTH)
+    match verdict.stage:
+        case StageName.AUTH:
+            return (*others, replace(last, name=StageName.AUTH, seconds=asked + last.seconds))
+        case StageName.TLS:
+            return others  # TLS 1.3 refuses a client after its first request
+        case StageName.QUERY if method != "none" and verdict.reason in _AFTER_AUTHENTICATION:
+            detail = f"{method}, not refused"
+        case StageName.QUERY if asked:
+            detail = ""
+        case StageName.QUERY:
+            return reached
+        case _:
+            return (*reached, Stage(name=verdict.stage, seconds=0.0))
+    return (*others, Stage(name=StageName.AUTH, seconds=asked, detail=detail), last)

@@ -52,6 +52,14 @@ _UNEXPECTED = {
     ),
 }
 _SERVER_ERROR = Verdict(reason=Reason.SERVER_ERROR)
+#: A good answer to a method that waits to be asked: it says nothing about the credential, and as a
+#: success it would forgive the failed logins of another connection with the same one.
+UNTRIED = Verdict(
+    reason=Reason.ASSERTION_FAILED,
+    stage=StageName.AUTH,
+    message="the server asks for no login there, so the credential was not tried",
+    hint="check what needs it: `health: {path: /...}`; if nothing does: `auth: {method: none}`",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +75,18 @@ class Expectation:
 
 
 def judge(
-    answer: http_response.Answer, expect: Expectation, *, request_url: str, is_anonymous: bool
+    answer: http_response.Answer,
+    expect: Expectation,
+    *,
+    request_url: str,
+    is_anonymous: bool,
+    refusal: str = "",
 ) -> Verdict:
     """Returns what `answer` to `request_url` says about the connection.
 
     With a credential, 401 and 407 are failed logins even where `expect.status` lists them: what
     counts as a login is the server's to say, and a success would forgive the failures before it.
+    `refusal` is that of `auth.refusal`.
     """
     status = answer.status
     phrase = _phrase(status)
@@ -84,6 +98,13 @@ def judge(
             message=f"{phrase}: "
             + ("a credential is asked for" if is_anonymous else "the credential is refused"),
             hint=_ANONYMOUS_HINT if is_anonymous else _CREDENTIAL_HINT,
+        )
+    if refusal:
+        return Verdict(
+            reason=Reason.AUTH_FAILED,
+            stage=StageName.AUTH,
+            message=f"{phrase}: {refusal}",
+            hint=_CREDENTIAL_HINT,
         )
     if not is_expected:
         meaning = _meaning(status, request_url, answer)

@@ -19,11 +19,16 @@ from urllib.parse import quote
 from reconciler.model import JsonObject
 from tests.corpus.canary import make_canary, make_key
 from tests.servers import sql_peers
+from tests.servers.certificates import Authority
 from tests.servers.http import Client, Route, Server, http_server
 
 #: Variables and files, each with a secret of its own.
-VARIABLES = ("BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD")
-FILES = ("basic", "key-in-query", "pair-key", "my-password")
+VARIABLES = (
+    "BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD", "DIGEST",
+    "CONSUMER_SECRET", "OAUTH1_TOKEN", "OAUTH1_SECRET", "AWS_ID", "AWS_SECRET", "AWS_SESSION",
+    "KEY_PASSPHRASE",
+)  # fmt: skip
+FILES = ("basic", "key-in-query", "pair-key", "my-password", "client-key")
 #: The name of a secret that is kept in the state; whoever plays commands stores its canary.
 STORED = "stored-token"
 #: What the APIs answer; each to every authentication method.
@@ -34,6 +39,23 @@ _COOKIE_SAFE = "'/+=%&@:<>#?{}$`|^~"
 _AUTH: Mapping[str, JsonObject] = {
     "bearer": {"method": "bearer", "token": {"env": "BEARER"}},
     "basic": {"method": "basic", "username": "user", "password": {"file": "secrets/basic"}},
+    "digest": {"method": "digest", "username": "user", "password": {"env": "DIGEST"}},
+    "oauth1": {
+        "method": "oauth1",
+        "signatureMethod": "PLAINTEXT",  # so that the secrets are in what is echoed
+        "consumerKey": "client",
+        "consumerSecret": {"env": "CONSUMER_SECRET"},
+        "token": {"env": "OAUTH1_TOKEN"},
+        "tokenSecret": {"env": "OAUTH1_SECRET"},
+    },
+    "aws": {
+        "method": "awsSigV4",
+        "region": "eu-central-1",
+        "service": "execute-api",
+        "accessKeyId": {"env": "AWS_ID"},
+        "secretAccessKey": {"env": "AWS_SECRET"},
+        "sessionToken": {"env": "AWS_SESSION"},
+    },
     "in-header": {
         "method": "apiKey",
         "in": "header",
@@ -106,7 +128,9 @@ def planted(folder: Path) -> Iterator[Planted]:
             engine: running.enter_context(sql_peers.sql_peer(script)).port
             for engine, script in _scripts(canaries).items()
         }
-        manifests = [*_apis(server), *_databases(ports)]
+        certificate = Authority().client().certificate
+        (folder / "secrets" / "client.pem").write_text(certificate)
+        manifests = [*_apis(server), _mutual(), *_databases(ports)]
         (folder / "manifests").mkdir()
         (folder / "manifests/all.yaml").write_text("\n---\n".join(map(json.dumps, manifests)))
         password = quote(canaries["state password"], safe="")
@@ -130,6 +154,17 @@ def _apis(server: Server) -> Iterator[JsonObject]:
                 "health": {"expect": {"json": {"/absent": 1}, "text": "target"}},
             }
             yield _manifest("ApiConnection", path[1:], spec)
+
+
+def _mutual() -> JsonObject:
+    """Returns an API whose client certificate has a key and a passphrase that are canaries."""
+    pair = {
+        "certificate": {"file": "secrets/client.pem"},
+        "key": {"file": "secrets/client-key"},
+        "keyPassphrase": {"env": "KEY_PASSPHRASE"},
+    }
+    spec = {"baseUrl": "https://127.0.0.1:1", "tls": {"clientCertificate": pair}}
+    return _manifest("ApiConnection", "mutual", spec)
 
 
 def _databases(ports: Mapping[str, int]) -> Iterator[JsonObject]:

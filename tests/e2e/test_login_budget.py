@@ -24,6 +24,9 @@ from tests.e2e.projects import (
 )
 from tests.servers import http_routes
 from tests.servers.http import Server
+from tests.servers.http_aws import Service
+from tests.servers.http_digest import DigestLogin
+from tests.servers.http_oauth1 import Provider
 from tests.servers.mariadb import PASSWORD, MariadbServer, mariadb
 from tests.servers.postgresql import PostgresServer, postgresql
 
@@ -32,6 +35,7 @@ __all__ = ["mariadb", "postgresql"]
 BUDGET = 5
 PASSES = 8
 STOPPED = "SUSPENDED by health TooManyFailures 5/0"
+DIGEST: JsonObject = {"method": "digest", "username": "report", "password": {"env": "SECRET"}}
 #: Ten connections, all of which may be asked at the same time.
 TEN = tuple(f"api-{number}" for number in range(10))
 AT_ONCE = {"RECONCILER_HEALTH_PER_HOST": "10"}
@@ -63,6 +67,46 @@ def api_target(server: Server) -> Target:
 
 
 @pytest.fixture
+def digest_target(server: Server) -> Target:
+    answer(server, {"orders": DigestLogin(username="report", password="right").route()})
+    return Target(
+        manifest=api("orders", server.url, auth=DIGEST),
+        right="right",
+        failed_logins=lambda: server.failed_logins,
+    )
+
+
+@pytest.fixture
+def oauth1_target(server: Server) -> Target:
+    provider = Provider(consumer_key="client", consumer_secret="right", tokens={"": ""})
+    answer(server, {"orders": provider.resource})
+    auth = {"method": "oauth1", "consumerKey": "client", "consumerSecret": {"env": "SECRET"}}
+    return Target(
+        manifest=api("orders", server.url, auth={**auth, "realm": "Photos"}),
+        right="right",
+        failed_logins=lambda: server.failed_logins,
+    )
+
+
+@pytest.fixture
+def aws_target(server: Server, run: Run) -> Target:
+    run.write("key-id", "AKIAEXAMPLE")
+    answer(server, {"orders": Service(access_key="AKIAEXAMPLE", secret_key="right").route})
+    auth = {
+        "method": "awsSigV4",
+        "region": "eu-central-1",
+        "service": "execute-api",
+        "accessKeyId": {"file": "key-id"},
+        "secretAccessKey": {"env": "SECRET"},
+    }
+    return Target(
+        manifest=api("orders", server.url, auth=auth),
+        right="right",
+        failed_logins=lambda: server.failed_logins,
+    )
+
+
+@pytest.fixture
 def postgresql_target(postgresql: PostgresServer) -> Target:
     role = postgresql.make_role("right")
     manifest = sql("postgresql", postgresql.port, "postgres", role, {"mode": "disable"})
@@ -86,6 +130,9 @@ def mariadb_target(mariadb: MariadbServer, run: Run) -> Target:
 @pytest.fixture(
     params=[
         "api",
+        "digest",
+        "oauth1",
+        "aws",
         pytest.param("postgresql", marks=pytest.mark.server),
         pytest.param("mariadb", marks=pytest.mark.server),
     ]
@@ -124,10 +171,10 @@ def test_wrong_secret_is_sent_five_times_until_it_changes(project: Project, targ
     assert (target.failed_logins(), project.contents()) == (BUDGET, unchanged)
 
     resumed = project.data("apply", SECRET=target.right)
-    assert [change["pointers"] for change in resumed["secretChanges"]] in (
-        [["/spec/auth/token"]],
-        [["/spec/auth/password"]],
-    )
+    fields = ("token", "password", "consumerSecret", "secretAccessKey")
+    assert [change["pointers"] for change in resumed["secretChanges"]] in [
+        [[f"/spec/auth/{field}"]] for field in fields
+    ]
     assert checked(resumed["health"]) == {"orders": "ACTIVE Ok 0/1"}
     assert target.failed_logins() == BUDGET
 
@@ -144,6 +191,15 @@ def test_connections_that_share_a_wrong_secret_send_it_five_times_in_all(
         "one": "SUSPENDED by health LoginBudgetUsed",
         "two": "SUSPENDED by health LoginBudgetUsed",
     }
+
+
+def test_a_path_that_needs_no_login_forgives_none(project: Project, server: Server) -> None:
+    login = DigestLogin(username="report", password="right").route()
+    answer(server, {"public": OK, "private": login})
+    project.declare(*(api(name, server.url, auth=DIGEST) for name in ("public", "private")))
+    for command in ["apply", *["health"] * (PASSES - 1)]:
+        assert project(command).code == 11
+    assert 0 < server.failed_logins <= BUDGET
 
 
 def test_any_number_of_connections_may_share_a_right_secret(

@@ -27,7 +27,7 @@ from tests.corpus.zygote import Zygote
 from tests.e2e.command import Ended, Run
 from tests.e2e.projects import Project, api
 from tests.servers import http_routes
-from tests.servers.http import closed_port
+from tests.servers.http import Route, closed_port
 from tests.servers.oauth import Client, Provider, oauth_server
 
 SECRET = "crm-Secret/with+signs%:1"
@@ -85,7 +85,7 @@ def pem(key: PrivateKeyTypes, passphrase: str = "") -> str:
 
 
 def public(key: PrivateKeyTypes) -> Any:
-    return key.public_key()  # type: ignore[union-attr]  # every kind made here has one
+    return key.public_key()
 
 
 # --- grants without a person ---------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_a_token_server_that_is_down_is_said_and_is_no_failed_login(
     ],
 )
 def test_an_answer_without_a_token_has_its_reason(
-    project: Project, provider: Provider, answer: http_routes.Route, reason: str
+    project: Project, provider: Provider, answer: Route, reason: str
 ) -> None:
     provider.failing = answer
     project.declare(connection(provider, oauth2(provider, "clientCredentials")))

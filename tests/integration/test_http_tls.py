@@ -19,6 +19,7 @@ from tests.servers import http_routes
 from tests.servers.certificates import Authority
 from tests.servers.http import Client, http_server, silent_server
 from tests.servers.http_targets import make_target, make_tools, names_of, run_probe
+from tests.servers.mutual_tls import mutual_tls_server
 
 CA: JsonObject = {"ca": {"file": "ca.pem"}}
 BEARER: JsonObject = {"method": "bearer", "token": {"env": "TOKEN"}}
@@ -119,36 +120,11 @@ def test_the_machine_does_not_trust_a_throw_away_authority(authority: Authority)
     assert (found.reason, requests) == (Reason.TLS_FAILURE, 0)
 
 
-def probe_refusing(authority: Authority, context: ssl.SSLContext) -> Observation:
-    """Probes a server that fails the handshake, says why, and waits for the client to leave.
-
-    asyncio's own TLS server drops the alert, which real servers send.
-    """
-
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        session = context.wrap_bio(incoming, outgoing, server_side=True)
-        is_failed = False
-        while data := await reader.read(65536):
-            incoming.write(data)
-            try:
-                if not is_failed:
-                    session.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
-            except ssl.SSLError:
-                is_failed = True
-            writer.write(outgoing.read())
-        writer.close()
-
-    async def scenario() -> Observation:
-        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            target = make_target(f"https://127.0.0.1:{port}", tls=CA)
-            tools = make_tools(read_public=lambda _: authority.pem)
-            return await asyncio.to_thread(run_probe, target, {}, tools)
-
-    return asyncio.run(scenario())
+def probe_mutual(authority: Authority, context: ssl.SSLContext) -> Observation:
+    """Probes a server that says why it fails a handshake."""
+    with mutual_tls_server(context) as server:
+        tools = make_tools(read_public=lambda _: authority.pem)
+        return run_probe(make_target(server.url, tls=CA), {}, tools)
 
 
 def test_an_old_tls_version_is_refused(authority: Authority) -> None:
@@ -156,10 +132,10 @@ def test_an_old_tls_version_is_refused(authority: Authority) -> None:
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    found = probe_refusing(authority, context)
+    found = probe_mutual(authority, context)
     assert (found.reason, found.message, names_of(found)[-1]) == (
         Reason.TLS_FAILURE,
-        "the server offers no TLS version from 1.2 on",
+        "the server offers no TLS version that is new enough",
         "tls",
     )
 
@@ -168,7 +144,7 @@ def test_a_server_that_wants_a_client_certificate_is_named(authority: Authority)
     context = authority.server_context("127.0.0.1")
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=authority.pem)
-    found = probe_refusing(authority, context)
+    found = probe_mutual(authority, context)
     assert (found.reason, found.message, names_of(found)) == (
         Reason.TLS_FAILURE,
         "the server demands a client certificate",

@@ -35,7 +35,7 @@ def test_every_default_of_an_api_is_filled_in() -> None:
             "auth": {"method": "none"},
             "headers": {},
             "timeout": {"connect": "5s", "total": "30s"},
-            "tls": {"verify": True},
+            "tls": {"verify": True, "minimumVersion": "1.2"},
             "health": {
                 "interval": "5m",
                 "timeout": "10s",
@@ -239,7 +239,7 @@ def test_a_field_of_another_method_says_which() -> None:
     data = {"spec": {"auth": {"method": "bearer", "username": "a"}}}
     others = API.fields_of_other_branches(("spec", "auth"), data)
     assert others["in"] == Choice(field="method", values=("apiKey",))
-    assert others["password"] == Choice(field="method", values=("basic", "oauth2"))
+    assert others["password"] == Choice(field="method", values=("basic", "digest", "oauth2"))
     assert not others.keys() & {"method", "token", "header", "prefix"}
 
 

@@ -23,12 +23,23 @@ def judged(
     is_cut: bool = False,
     is_anonymous: bool = False,
     url: str = URL,
+    refusal: str = "",
 ) -> Verdict:
     return http_judgement.judge(
         Answer(status=status, headers=headers, body=body, is_cut=is_cut),
         Expectation(status=expect_status, json=json or {}, text=text),
         request_url=url,
         is_anonymous=is_anonymous,
+        refusal=refusal,
+    )
+
+
+def test_a_refusal_that_the_status_does_not_tell_is_a_failed_login() -> None:
+    found = judged(400, refusal="the key is unknown", expect_status=(400,))
+    assert (found.reason, found.stage, found.message) == (
+        Reason.AUTH_FAILED,
+        StageName.AUTH,
+        "400 Bad Request: the key is unknown",
     )
 
 

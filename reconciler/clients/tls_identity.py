@@ -1,0 +1,141 @@
+"""Who we are to a server that asks: a client certificate and its key, for a TLS context.
+
+Beside `tls.py`, which shares contexts, since only this needs cryptography. Python's ssl reads keys
+from files only, so a key passes through one: with a passphrase made for the moment, readable by
+nobody else, and gone as soon as it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import ssl
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from tempfile import NamedTemporaryFile
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from reconciler.errors import ConnectionFailed, SecretError
+from reconciler.model import Reason, StageName
+from reconciler.redact import Secret
+
+_KEY = "/tls/clientCertificate/key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A client certificate and its key; two are equal when both are the same."""
+
+    #: PEM text, our own certificate first, then those that lead to its authority
+    certificate: str
+    #: stands for key and passphrase in comparisons, so that no cache has them among its keys
+    digest: str
+    key: Secret = field(compare=False)
+    passphrase: Secret | None = field(compare=False)
+
+    def check(self, now: datetime) -> None:
+        """Does nothing where the certificate is in force at `now`.
+
+        Raises:
+            ConnectionFailed: TlsFailure or CertificateExpired: no server would accept it.
+        """
+        leaf = _certificates(self.certificate)[0]
+        if leaf.not_valid_after_utc < now:
+            raise ConnectionFailed(
+                Reason.CERTIFICATE_EXPIRED,
+                StageName.TLS,
+                f"the client certificate has expired; it was valid until "
+                f"{leaf.not_valid_after_utc.date()}",
+                "put a new one where `tls.clientCertificate` points to",
+            )
+        if leaf.not_valid_before_utc > now:
+            raise ConnectionFailed(
+                Reason.TLS_FAILURE,
+                StageName.TLS,
+                f"the client certificate is not valid before {leaf.not_valid_before_utc.date()}",
+                "compare the clocks of this machine and of the certificate's issuer",
+            )
+
+
+def identity(certificate: str, key: Secret, passphrase: Secret | None) -> Identity:
+    """Returns the identity of PEM texts, not yet judged."""
+    hashed = hashlib.sha256()
+    for part in (key, passphrase):
+        text = part.reveal().encode() if part else b""
+        hashed.update(len(text).to_bytes(8) + text)
+    return Identity(
+        certificate=certificate, digest=hashed.hexdigest(), key=key, passphrase=passphrase
+    )
+
+
+def install(context: ssl.SSLContext, own: Identity) -> None:
+    """Makes `context` show `own` to servers that ask for a certificate.
+
+    Raises:
+        SecretError: the key cannot be read.
+        ConnectionFailed: TlsFailure, when there is no certificate, or it is not of this key.
+    """
+    chain, key = _certificates(own.certificate), _private_key(own)
+    if chain[0].public_key() != key.public_key():
+        raise ConnectionFailed(
+            Reason.TLS_FAILURE,
+            StageName.TLS,
+            "the key of `tls.clientCertificate` is not the key of its certificate",
+            "name both files of one pair; the certificate's own block comes first in its file",
+        )
+    once = secrets.token_urlsafe().encode()
+    sealed = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(once),
+    )
+    blocks = b"".join(block.public_bytes(serialization.Encoding.PEM) for block in chain)
+    with NamedTemporaryFile() as file:  # mode 0600
+        file.write(blocks + sealed)
+        file.flush()
+        try:
+            context.load_cert_chain(file.name, password=once)
+        except ssl.SSLError:
+            raise ConnectionFailed(
+                Reason.TLS_FAILURE,
+                StageName.TLS,
+                "OpenSSL does not take the client certificate",
+                "its key or its signature may be too weak: have a new one issued",
+            ) from None
+
+
+@lru_cache(maxsize=256)
+def _certificates(text: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(text.encode())
+    except ValueError:
+        raise ConnectionFailed(
+            Reason.TLS_FAILURE,
+            StageName.TLS,
+            "the file of `tls.clientCertificate.certificate` holds no PEM certificate",
+            "it must hold a block that begins with `-----BEGIN CERTIFICATE-----`",
+        ) from None
+
+
+def _private_key(own: Identity) -> PrivateKeyTypes:
+    passphrase = own.passphrase.reveal().encode() if own.passphrase else None
+    try:
+        return serialization.load_pem_private_key(own.key.reveal().encode(), passphrase)
+    except TypeError:  # a passphrase is missing, or there is nothing to be opened with it
+        if passphrase is None:
+            raise SecretError(
+                f"the key at {_KEY} is encrypted",
+                "name its passphrase: `keyPassphrase: {env: NAME}`",
+            ) from None
+        raise SecretError(f"the key at {_KEY} is not encrypted", "remove `keyPassphrase`") from None
+    except (ValueError, UnsupportedAlgorithm):
+        wrong = "has another passphrase, or is" if passphrase else "is"
+        raise SecretError(
+            f"the key at {_KEY} {wrong} no private key in PEM",
+            "it is a block that begins with `-----BEGIN ... PRIVATE KEY-----`",
+        ) from None
