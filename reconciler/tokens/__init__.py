@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from secrets import token_urlsafe
@@ -178,7 +179,8 @@ class _Renewal:
                 return current
             return await self._replace(current)
         finally:
-            await asyncio.to_thread(self._records.release, self._request.uid, holder)
+            with suppress(ReconcilerError):  # it ends by itself
+                await asyncio.to_thread(self._records.release, self._request.uid, holder)
 
     def _is_good(self, current: Kept) -> bool:
         """Whether another process has done the work."""

@@ -87,7 +87,8 @@ PROMISES: Mapping[str, Promise] = {
     "P26": Promise(
         claim="A consent cannot be stolen, and a refresh token is not lost to concurrency",
         fault="replayed, forged and mixed-up answers of a consent; 104 workers in 8 processes"
-        " refresh a rotating token at once; kill -9 between the answer of the server and the state",
+        " refresh a rotating token at once; kill -9 between the answer of a server that allows a"
+        " repeat and the state",
     ),
     "P27": Promise(
         claim="The events tell how every status came about",
