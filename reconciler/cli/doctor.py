@@ -140,6 +140,17 @@ def _drivers(resources: tuple[Resource, ...]) -> Iterator[Check]:
         rows = [row for row in engines.ROWS if row.driver == driver]
         needed = sum(used[row.name] for row in rows)
         yield _driver(driver, rows[0].extra, [row.name for row in rows], needed)
+    yield from _libraries(resources)
+
+
+def _libraries(resources: tuple[Resource, ...]) -> Iterator[Check]:
+    """Yields a check of each library that a method of authentication needs."""
+    from reconciler.auth.libraries import LIBRARIES
+
+    used = Counter(resource.spec.get("auth", {}).get("method") for resource in resources)
+    for method, library in LIBRARIES.items():
+        package = library.module.partition(".")[0]
+        yield _driver(package, library.extra, [method], used[method])
 
 
 def _driver(driver: str, extra: str, names: list[str], needed: int) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -490,6 +491,12 @@ def test_doctor_names_what_is_not_set_and_never_a_value(run: Run) -> None:
     assert "1 of 1 variables for secrets are set" in present.stdout
     assert (absent.code, present.code) == (0, 0)
     assert CANARY not in present.stdout
+
+
+def test_doctor_names_the_libraries_of_authentication(run: Run) -> None:
+    shown = run("doctor").stdout
+    assert re.search(r"oauth1 +authlib [0-9]", shown)
+    assert re.search(r"awsSigV4 +botocore [0-9]", shown)
 
 
 def test_doctor_makes_no_state(run: Run) -> None:

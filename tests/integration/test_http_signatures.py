@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from reconciler.auth import oauth1_consent
+from reconciler.auth.exchange import Moment, Response
+from reconciler.auth.oauth1 import Credentials, OAuth1Auth
+from reconciler.auth.oauth1_consent import Grant
+from reconciler.clients import http as http_client
+from reconciler.clients.stages import Stages
+from reconciler.errors import ConnectionFailed
 from reconciler.model import JsonObject, Observation, Outcome, Reason
+from reconciler.redact import Secret
 from tests.servers import http_routes
 from tests.servers.http import Server, http_server
 from tests.servers.http_aws import Service
@@ -138,6 +148,74 @@ def test_a_missing_library_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> N
         'install it: `pip install "reconciler[oauth]"`',
     )
     assert names_of(found) == ["secret", "auth"]
+
+
+def run(grant: Grant) -> Credentials:
+    """Returns what `grant` ends with, its one request sent."""
+
+    async def send() -> Credentials:
+        route = http_client.Route(connect_s=5, deadline=asyncio.get_running_loop().time() + 5)
+        answer = await http_client.send(next(grant), route, Stages())
+        try:
+            grant.send(Response(status=answer.status, body=answer.body))
+        except StopIteration as stopped:
+            found: Credentials = stopped.value
+            return found
+        raise AssertionError
+
+    return asyncio.run(send())
+
+
+@pytest.mark.parametrize("method", ["HMAC-SHA1", "HMAC-SHA256", "PLAINTEXT"])
+def test_a_token_is_got_by_consent_and_used(method: str) -> None:
+    giver = provider(method)
+    auth = OAuth1Auth.model_validate(
+        {**PRINTER, "signatureMethod": method, "token": {"env": "B"}, "tokenSecret": {"env": "C"}}
+    )
+    secrets = {"/auth/consumerSecret": Secret(SECRETS["consumerSecret"])}
+    moment = Moment(now=clock(), nonce=token_urlsafe)
+    with http_server(giver.routes()) as server:
+        temporary = run(
+            oauth1_consent.temporary_credentials(
+                auth, f"{server.url}/initiate", "http://127.0.0.1:1/back?a=1", secrets, moment
+            )
+        )
+        page = oauth1_consent.authorization_url(f"{server.url}/authorize", temporary)
+        verifier = giver.consent(page.partition("oauth_token=")[2])
+
+        def exchange(verifier: str) -> Grant:
+            return oauth1_consent.token_credentials(
+                auth,
+                f"{server.url}/token",
+                secrets,
+                moment,
+                temporary=temporary,
+                verifier=Secret(verifier),
+            )
+
+        with pytest.raises(ConnectionFailed, match="the consent is refused"):
+            run(exchange("wrong"))
+        got = run(exchange(verifier))
+        with pytest.raises(ConnectionFailed, match="the consent is refused"):
+            run(exchange(verifier))
+        used = {**SECRETS, "token": got.token.reveal(), "tokenSecret": got.secret.reveal()}
+        found = probe(server, PATH, {**PRINTER, "signatureMethod": method}, used)
+    assert found.reason is Reason.OK
+
+
+def test_a_client_that_is_unknown_gets_no_temporary_credentials() -> None:
+    auth = OAuth1Auth.model_validate(PRINTER)
+    secrets = {"/auth/consumerSecret": Secret("wrong-secret")}
+    moment = Moment(now=clock(), nonce=token_urlsafe)
+    with (
+        http_server(provider().routes()) as server,
+        pytest.raises(ConnectionFailed, match="the client is refused"),
+    ):
+        run(
+            oauth1_consent.temporary_credentials(
+                auth, f"{server.url}/initiate", "oob", secrets, moment
+            )
+        )
 
 
 # --- AWS ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -97,6 +98,18 @@ def test_the_example_of_twitter() -> None:
         nonce="kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg",
     )
     assert fields["oauth_signature"] == "hCtSmYh+iHYCEqBWrE7C7hYmtUk="
+
+
+def test_a_signature_with_sha256_is_over_the_same_text() -> None:
+    base = (
+        "GET&http%3A%2F%2Fphotos.example.net%2Fphotos&file%3Dvacation.jpg"
+        "%26oauth_consumer_key%3Ddpf43f3p2l4k3l03%26oauth_nonce%3DchapoH"
+        "%26oauth_signature_method%3DHMAC-SHA256%26oauth_timestamp%3D137131202"
+        "%26oauth_token%3Dnnch734d00sl2jdk%26oauth_version%3D1.0%26size%3Doriginal"
+    )
+    made = hmac.new(b"kd94hf93k423kf44&pfkkdhi9sl3r4s00", base.encode(), "sha256").digest()
+    fields = signed({**PRINTER, "signatureMethod": "HMAC-SHA256"})
+    assert fields["oauth_signature"] == base64.b64encode(made).decode()
 
 
 def test_a_signature_in_plain_text_is_both_secrets() -> None:
