@@ -14,20 +14,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 from reconciler.model import JsonObject
 from tests.corpus.canary import make_canary, make_key
 from tests.servers import sql_peers
 from tests.servers.certificates import Authority
 from tests.servers.http import Client, Route, Server, http_server
+from tests.servers.http_routes import json_body
 
 #: Variables and files, each with a secret of its own.
 VARIABLES = (
     "BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD", "DIGEST",
     "CONSUMER_SECRET", "OAUTH1_TOKEN", "OAUTH1_SECRET", "AWS_ID", "AWS_SECRET", "AWS_SESSION",
-    "KEY_PASSPHRASE",
+    "KEY_PASSPHRASE", "CLIENT_SECRET", "REFRESH", "OWNER_PASSWORD", "SIGNING_KEY",
+    "SIGNING_PASSPHRASE",
 )  # fmt: skip
+#: What the token server gives out.
+TOKENS = ("access token", "rotated token")
 FILES = ("basic", "key-in-query", "pair-key", "my-password", "client-key")
 #: The name of a secret that is kept in the state; whoever plays commands stores its canary.
 STORED = "stored-token"
@@ -35,6 +39,8 @@ STORED = "stored-token"
 STATUSES = (200, 302, 401, 500)
 #: RFC 6265, section 4.1.1, and what a header can carry.
 _COOKIE_SAFE = "'/+=%&@:<>#?{}$`|^~"
+#: RFC 6749, appendix A.12.
+_TOKEN_SAFE = "'/+=%&@:<>#?{}$`|^~\"\\,;"
 
 _AUTH: Mapping[str, JsonObject] = {
     "bearer": {"method": "bearer", "token": {"env": "BEARER"}},
@@ -114,6 +120,7 @@ def planted(folder: Path) -> Iterator[Planted]:
     canaries = {name: make_canary() for name in (*VARIABLES, *FILES)}
     canaries |= {"KEY_IN_COOKIE": make_canary(_COOKIE_SAFE), "RECONCILER_KEY": make_key()}
     canaries[STORED] = make_canary()
+    canaries |= {name: make_canary(_TOKEN_SAFE) for name in TOKENS}
     canaries |= {"state password": make_canary(), "other variable": make_canary()}
     for name in FILES:
         file = folder / "secrets" / name
@@ -130,7 +137,7 @@ def planted(folder: Path) -> Iterator[Planted]:
         }
         certificate = Authority().client().certificate
         (folder / "secrets" / "client.pem").write_text(certificate)
-        manifests = [*_apis(server), _mutual(), *_databases(ports)]
+        manifests = [*_apis(server), *_oauth2(server, canaries), _mutual(), *_databases(ports)]
         (folder / "manifests").mkdir()
         (folder / "manifests/all.yaml").write_text("\n---\n".join(map(json.dumps, manifests)))
         password = quote(canaries["state password"], safe="")
@@ -154,6 +161,49 @@ def _apis(server: Server) -> Iterator[JsonObject]:
                 "health": {"expect": {"json": {"/absent": 1}, "text": "target"}},
             }
             yield _manifest("ApiConnection", path[1:], spec)
+
+
+def _oauth2(server: Server, canaries: Mapping[str, str]) -> Iterator[JsonObject]:
+    """Yields APIs whose token server gives tokens away, or repeats what it was sent."""
+
+    async def give(client: Client) -> None:
+        access, rotated = (canaries[name] for name in TOKENS)
+        given = {"access_token": access, "refresh_token": rotated, "token_type": "Bearer"}
+        await json_body(given)(client)
+
+    async def repeat(client: Client) -> None:
+        sent = unquote_plus(client.request.body.decode())
+        head = f"HTTP/1.1 400 {sent}\r\nX-Echo: {sent}\r\n".replace("\n\n", "")
+        body = json.dumps({"error": "invalid_client", "error_description": sent}).encode()
+        await client.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    server.routes |= {"/tokens": give, "/repeat": repeat, "/oauth2": parrot(500)}
+    common = {"method": "oauth2", "tokenUrl": f"{server.url}/repeat", "clientId": "client"}
+    client = {"method": "post", "secret": {"env": "CLIENT_SECRET"}}
+    key = {"key": {"env": "SIGNING_KEY"}, "keyPassphrase": {"env": "SIGNING_PASSPHRASE"}}
+    fields: Mapping[str, JsonObject] = {
+        "oauth2-rotating": {
+            "grant": "refreshToken",
+            "tokenUrl": f"{server.url}/tokens",
+            "refreshToken": {"env": "REFRESH"},
+            "clientAuthentication": client,
+        },
+        "oauth2-owner": {
+            "grant": "password",
+            "username": "user",
+            "password": {"env": "OWNER_PASSWORD"},
+            "clientAuthentication": {**client, "method": "basic"},
+        },
+        "oauth2-device": {
+            "grant": "deviceCode",
+            "deviceUrl": f"{server.url}/repeat",
+            "clientAuthentication": client,
+        },
+        "oauth2-key": {"grant": "jwtBearer", "assertion": {**key, "issuer": "app"}},
+    }
+    for name, auth in fields.items():
+        spec = {"baseUrl": f"{server.url}/oauth2", "auth": {**common, **auth}}
+        yield _manifest("ApiConnection", name, spec)
 
 
 def _mutual() -> JsonObject:
