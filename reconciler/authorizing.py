@@ -31,7 +31,8 @@ def require_consent(workspace: reconcile.Workspace, row: Recorded) -> None:
     if kinds.kind(row.ref.kind).consent(plan.normal_spec(row)) is None:
         raise ConfigError(
             f"`{row.ref}` needs no consent",
-            "that is for `auth: {method: oauth2}` with `grant: authorizationCode` or `deviceCode`",
+            "that is for `oauth2` with `grant: authorizationCode` or `deviceCode`, and for "
+            "`oauth1` with `consent`",
         )
     if not workspace.settings.keys:
         raise ConfigError("tokens are kept encrypted, and there is no key", NO_KEY_HINT)

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 #: A plan whose rows moved under it is made again this often.
 ATTEMPTS = 3
+#: Methods of which tokens are kept.
+_TOKENS = frozenset({"oauth1", "oauth2"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +265,7 @@ async def check(
         fingerprint_key=store.meta.fingerprint_key,
     )
     public = workspace.secrets.read_public
-    with_tokens = [target.uid for target in targets if target.endpoint.method == "oauth2"]
+    with_tokens = [target.uid for target in targets if target.endpoint.method in _TOKENS]
     async with open_tokens(workspace, store, with_tokens) as source:
         with health.open_tools(
             workspace.settings, workspace.redactor, workspace.clock, public, source

@@ -24,8 +24,6 @@ from reconciler.auth.spec_model import (
 
 #: Where `flow` finds the access token among the secrets.
 ACCESS_TOKEN: Final = at("accessToken")
-#: Grants that a person has to agree to once, by `reconciler authorize`.
-CONSENT_GRANTS: Final = frozenset({"authorizationCode", "deviceCode"})
 
 #: Sound URLs are told from others by `kinds.api`, with codes of their own.
 Url: TypeAlias = Annotated[str, Field(min_length=1, max_length=2000)]

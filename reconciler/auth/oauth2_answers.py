@@ -215,6 +215,27 @@ def read_callback(target: str, expected: Expected) -> Secret:
     return Secret(given["code"])
 
 
+def read_verifier(target: str, expected: Expected) -> Secret:
+    """Returns the verifier of OAuth 1.0 that the browser came back with (RFC 5849, section 2.2).
+
+    The temporary token is what `expected.state` is elsewhere.
+
+    Raises:
+        CallbackRefused: another path, or not our temporary token.
+        ConsentRefused: it is ours, and there is no verifier.
+    """
+    parts = urlsplit(target)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    given = dict(pairs)
+    if parts.path != expected.path or len(given) != len(pairs):
+        raise CallbackRefused
+    if not hmac.compare_digest(given.get("oauth_token", "").encode(), expected.state.encode()):
+        raise CallbackRefused
+    if not given.get("oauth_verifier"):
+        raise ConsentRefused("the user did not agree")
+    return Secret(given["oauth_verifier"])
+
+
 def _read(response: Response) -> JsonObject:
     data = _json(response.body)
     error = data.get("error")

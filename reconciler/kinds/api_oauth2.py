@@ -1,4 +1,4 @@
-"""What the schema cannot say of `auth: {method: oauth2}`, and what the plan asks of it.
+"""What the schema cannot say of OAuth, and what the plan asks of it.
 
 Beside `api`, whose checks call it; free of pydantic. The addresses of a login are judged more
 strictly than a base URL, since client secrets and codes go there.
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from reconciler import kinds
 from reconciler.kinds import addresses
-from reconciler.model import JsonObject
+from reconciler.model import JsonObject, Path
 
 #: Grants that a person has to agree to once.
 CONSENT_GRANTS: Final = frozenset({"authorizationCode", "deviceCode"})
@@ -27,6 +27,8 @@ _CONSENTED: Final = (
 #: Addresses among the fields, and where a query of theirs belongs.
 _ADDRESSES: Final = {
     "tokenUrl": "parameters",
+    "requestTokenUrl": "",
+    "accessTokenUrl": "",
     "deviceUrl": "parameters",
     "authorizationUrl": "authorizationParameters",
     "redirectUrl": "",
@@ -47,6 +49,9 @@ _CREDENTIALS: Final = frozenset(
 
 def consent(auth: JsonObject) -> JsonObject | None:
     """Returns what a person has to agree to for a normal `auth`, or None where nobody has to."""
+    if auth["method"] == "oauth1" and "consent" in auth:
+        own = {name: auth.get(name) for name in ("consumerKey", "signatureMethod")}
+        return {**own, **{f"consent.{name}": url for name, url in auth["consent"].items()}}
     if auth["method"] != "oauth2" or auth.get("grant") not in CONSENT_GRANTS:
         return None
     return {name: auth.get(name) for name in _CONSENTED}
@@ -62,9 +67,11 @@ def token_server(auth: JsonObject) -> str:
 
 def checks(auth: JsonObject) -> Iterator[kinds.Finding]:
     """Yields what is wrong with the `auth` of an API; nothing repeats a value."""
+    if auth.get("method") == "oauth1":
+        yield from _address_findings(auth.get("consent", {}), ("auth", "consent"))
     if auth.get("method") != "oauth2":
         return
-    yield from _address_findings(auth)
+    yield from _address_findings(auth, ("auth",))
     for path in (("parameters",), ("authorizationParameters",), ("assertion", "claims")):
         parent = auth.get(path[0], {})
         yield from _parameter_findings(path, parent if len(path) == 1 else parent.get(path[1], {}))
@@ -85,12 +92,12 @@ def checks(auth: JsonObject) -> Iterator[kinds.Finding]:
         )
 
 
-def _address_findings(auth: JsonObject) -> Iterator[kinds.Finding]:
+def _address_findings(auth: JsonObject, at: Path) -> Iterator[kinds.Finding]:
     for name, parameters in _ADDRESSES.items():
         text = auth.get(name)
         if text is None:
             continue
-        path = ("auth", name)
+        path: Path = (*at, name)
         problem = addresses.url_problem(text)
         if problem is not None:
             if problem.code == "E116" and "query" in problem.message and parameters:
@@ -104,9 +111,9 @@ def _address_findings(auth: JsonObject) -> Iterator[kinds.Finding]:
                 hint=problem.hint,
             )
         elif name == "redirectUrl":
-            yield from _redirect_findings(text)
+            yield from _redirect_findings(text, path)
         elif name != "issuer":
-            yield from _encryption_findings(name, text)
+            yield from _encryption_findings(text, path)
     resource = auth.get("resource", "")
     parameter = addresses.secret_parameter(resource.partition("?")[2])
     if parameter or "@" in (resource.partition("://")[2].partition("/")[0]):
@@ -118,25 +125,25 @@ def _address_findings(auth: JsonObject) -> Iterator[kinds.Finding]:
         )
 
 
-def _encryption_findings(name: str, text: str) -> Iterator[kinds.Finding]:
+def _encryption_findings(text: str, path: Path) -> Iterator[kinds.Finding]:
     url = addresses.split_url(text)
     if url.scheme == "http" and not addresses.is_loopback(url.host):
         yield kinds.Finding(
             code="E131",
-            path=("auth", name),
-            message=f"`{name}` begins with `http:`: credentials and tokens would cross the network "
-            "readable by everybody on the way",
+            path=path,
+            message=f"`{path[-1]}` begins with `http:`: credentials and tokens would cross the "
+            "network readable by everybody on the way",
             hint="use `https://`; `http://` is for addresses of this machine",
         )
 
 
-def _redirect_findings(text: str) -> Iterator[kinds.Finding]:
+def _redirect_findings(text: str, path: Path) -> Iterator[kinds.Finding]:
     url = addresses.split_url(text)
     has_port = urlsplit(text).port is not None
     if url.scheme != "http" or not addresses.is_loopback(url.host) or not has_port:
         yield kinds.Finding(
             code="E132",
-            path=("auth", "redirectUrl"),
+            path=path,
             message="`redirectUrl` is not on this machine: `authorize` could not listen there",
             hint="register and write one like `http://127.0.0.1:8765/callback`",
         )

@@ -25,7 +25,9 @@ from reconciler.model import (
 from reconciler.redact import Redactor, Secret
 
 if TYPE_CHECKING:
+    from reconciler.auth.oauth1 import OAuth1Auth
     from reconciler.auth.oauth2 import AnyGrant
+    from reconciler.auth.oauth2_answers import Token
     from reconciler.clients.http import Route
     from reconciler.clients.stages import Stages
 
@@ -39,7 +41,7 @@ class TokenRequest:
     name: str
     #: `auth` of the normalised spec, and the same as a model
     auth: JsonObject
-    grant: AnyGrant
+    grant: AnyGrant | OAuth1Auth
     #: of the whole spec, by pointer
     secrets: Mapping[str, Secret]
     route: Route
@@ -56,6 +58,14 @@ class TokenSource(Protocol):
         Raises:
             ConnectionFailed: at stage `auth`; ConsentRequired where a person has to agree first.
             SecretError: a secret cannot be used, or there is no key to keep tokens with.
+        """
+
+    async def consented(self, request: TokenRequest) -> Token:
+        """Returns what a person agreed to and nobody renews: a token of OAuth 1.0 and its secret.
+
+        Raises:
+            ConnectionFailed: ConsentRequired, where nobody agreed yet.
+            SecretError: it cannot be opened.
         """
 
     async def renewed(self, request: TokenRequest) -> Secret | None:

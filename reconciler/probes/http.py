@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from reconciler import auth
-from reconciler.auth import exchange, libraries, oauth2
+from reconciler.auth import exchange, libraries, oauth1, oauth2
+from reconciler.auth.spec_model import at
 from reconciler.clients import http, http_response, tls
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
@@ -46,7 +47,9 @@ _AFTER_AUTHENTICATION = frozenset(
 #: The normalised spec needs no second validation as a whole (a tenth of a probe); its `auth` does,
 #: to become the one of the methods that it names.
 _AUTH: TypeAdapter[auth.ApiAuth] = TypeAdapter(auth.ApiAuth)
-_GRANT: TypeAdapter[oauth2.AnyGrant] = TypeAdapter(oauth2.OAuth2Auth)
+_GRANT: TypeAdapter[oauth2.AnyGrant | oauth1.OAuth1Auth] = TypeAdapter(
+    Annotated[oauth1.OAuth1Auth | oauth2.OAuth2Auth, Field(discriminator="method")]
+)
 
 
 async def probe(
@@ -132,10 +135,15 @@ async def _ask(
         await loop.run_in_executor(tools.threads, libraries.load, method.method)
     route = _route(spec, secrets, tools)
     talk = partial(_talk, method, _request(spec), route, tools=tools, stages=stages)
-    if not isinstance(method, oauth2.Grant):
+    is_consented = isinstance(method, oauth1.OAuth1Auth) and method.consent is not None
+    if not (is_consented or isinstance(method, oauth2.Grant)):
         return await talk(secrets)
     assert tools.tokens is not None
     wanted = token_request(target, secrets, tools, stages)
+    if is_consented:
+        kept = await tools.tokens.consented(wanted)
+        pair = {at("token"): kept.access, at("tokenSecret"): kept.refresh or Secret("")}
+        return await talk({**secrets, **pair})
     token = await tools.tokens.access(wanted)
     asked = await talk({**secrets, oauth2.ACCESS_TOKEN: token})
     if asked.answer.status != HTTPStatus.UNAUTHORIZED:
@@ -150,7 +158,7 @@ async def _ask(
 def token_request(
     target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> TokenRequest:
-    """Returns what a token of `target`, whose method is `oauth2`, is asked for with.
+    """Returns what a token of `target`, whose method is one of OAuth, is asked for with.
 
     Raises:
         SecretError, ConnectionFailed: a certificate cannot be read or used.

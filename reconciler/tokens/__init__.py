@@ -25,6 +25,7 @@ from reconciler.auth.oauth2_answers import Token, TokenRefused
 from reconciler.clients import http
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, ReconcilerError, SecretError
+from reconciler.kinds import api_oauth2
 from reconciler.kinds.durations import parse_duration
 from reconciler.model import Event, Reason, StageName
 from reconciler.probes import TokenRequest
@@ -36,6 +37,7 @@ from reconciler.tokens.records import Kept, Records
 STORING_S = 15.0
 #: How often somebody who waits for another process looks, at first and at most.
 _LOOKS_S = (0.02, 0.25)
+_NOBODY_AGREED = "a person has to agree to this connection"
 _KEYLESS = "tokens are kept encrypted, and there is no key to encrypt with"
 
 
@@ -91,6 +93,14 @@ class Tokens:
                 return kept.token.access
             stage.detail = "token"
         return renewed.token.access
+
+    async def consented(self, request: TokenRequest) -> Token:
+        """Returns a token of OAuth 1.0, which nobody renews; see `probes.TokenSource`."""
+        kept = await self._known(request.uid)
+        _refuse_hopeless(request, kept, can_keep=self.tools.records.can_keep)
+        if isinstance(kept, Kept) and kept.consent == self.tools.records.consent(request):
+            return kept.token
+        raise consent_required(request, _NOBODY_AGREED)
 
     async def renewed(self, request: TokenRequest) -> Secret | None:
         """Returns another token after the API refused one, None if that was new already."""
@@ -238,13 +248,14 @@ class _Renewal:
 
     async def _fetch(self, refresh: Secret | None) -> Token:
         grant, secrets, moment = self._request.grant, self._request.secrets, self._tools.moment()
+        assert isinstance(grant, oauth2.Grant)
         asked = (
             oauth2_requests.direct(grant, secrets, moment)
             if refresh is None
             else oauth2_requests.refresh(grant, refresh, secrets, moment)
         )
         if asked is None:
-            raise consent_required(self._request, "a person has to agree to this connection")
+            raise consent_required(self._request, _NOBODY_AGREED)
         response = await send(asked, self._request.route)
         token = oauth2_answers.read_token(response, self._tools.clock())
         self._tools.tell(token)
@@ -276,7 +287,7 @@ def _refuse_hopeless(
     request: TokenRequest, kept: Kept | SecretError | None, *, can_keep: bool
 ) -> None:
     """Raises what can be said without asking anybody."""
-    is_renewing = request.auth["grant"] == "refreshToken"
+    is_renewing = request.auth.get("grant") == "refreshToken"
     if isinstance(kept, SecretError) and (is_renewing or _is_consented(request)):
         raise kept
     if can_keep:
@@ -289,7 +300,7 @@ def _refuse_hopeless(
 
 
 def _is_consented(request: TokenRequest) -> bool:
-    return request.auth["grant"] in oauth2.CONSENT_GRANTS
+    return api_oauth2.consent(request.auth) is not None
 
 
 def _is_fresh(token: Token, now: datetime, margin_s: float) -> bool:

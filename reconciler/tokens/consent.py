@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from secrets import token_urlsafe
 
-from reconciler.auth import oauth2, oauth2_answers, oauth2_requests
+from reconciler.auth import oauth1, oauth1_consent, oauth2, oauth2_answers, oauth2_requests
 from reconciler.auth.oauth2_answers import ConsentRefused, DeviceCode, Token, TokenRefused
 from reconciler.clients.http import Route
 from reconciler.errors import ConnectionFailed
@@ -57,6 +57,8 @@ async def ask(
                     return await _by_browser(grant, request, tools, tell)
                 case oauth2.DeviceCodeGrant() as grant:
                     return await _by_device(grant, request, tools, tell)
+                case oauth1.OAuth1Auth(consent=oauth1.OAuth1Consent() as places) as auth:
+                    return await _by_signature(auth, places, request, tools, tell)
                 case _:
                     raise AssertionError("the caller knows which grants need a person")
     except TimeoutError:
@@ -126,6 +128,58 @@ async def _poll(
     )
     response = await send(asked, _soon(request.route))
     return oauth2_answers.read_token(response, tools.clock())
+
+
+async def _by_signature(
+    auth: oauth1.OAuth1Auth,
+    places: oauth1.OAuth1Consent,
+    request: TokenRequest,
+    tools: Tools,
+    tell: Callable[[Prompt], None],
+) -> Token:
+    temporary = await _granted(
+        oauth1_consent.temporary_credentials(
+            auth, places.request_token_url, places.redirect_url, request.secrets, tools.moment()
+        ),
+        request,
+        tools,
+    )
+    async with listener.listening(
+        places.redirect_url, state=temporary.token.reveal(), read=oauth2_answers.read_verifier
+    ) as listening:
+        address = oauth1_consent.authorization_url(places.authorization_url, temporary)
+        tell(Prompt(address=address, is_local=True))
+        verifier = await listening.answer()
+        tools.redactor.add(verifier.reveal())
+        granted = await _granted(
+            oauth1_consent.token_credentials(
+                auth,
+                places.access_token_url,
+                request.secrets,
+                tools.moment(),
+                temporary=temporary,
+                verifier=verifier,
+            ),
+            request,
+            tools,
+        )
+    return Token(
+        access=granted.token, refresh=granted.secret, obtained_at=tools.clock(), expires_at=None
+    )
+
+
+async def _granted(
+    asking: oauth1_consent.Grant, request: TokenRequest, tools: Tools
+) -> oauth1.Credentials:
+    """Runs one step of OAuth 1.0 and returns what it gave."""
+    response = await send(next(asking), _soon(request.route))
+    try:
+        asking.send(response)
+    except StopIteration as end:
+        granted: oauth1.Credentials = end.value
+        tools.redactor.add(granted.secret.reveal())
+        return granted
+    raise AssertionError("a step is one request")
 
 
 def _soon(route: Route) -> Route:

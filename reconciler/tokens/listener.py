@@ -7,7 +7,7 @@ the state that was sent along. Whatever else connects is told nothing and change
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -32,8 +32,9 @@ _NOT_AWAITED = "This is not the answer that is awaited."
 class Listener:
     """The one answer of one consent; made by `listening`."""
 
-    def __init__(self, expected: Expected) -> None:
+    def __init__(self, expected: Expected, read: Callable[[str, Expected], Secret]) -> None:
         self._expected = expected
+        self._read = read
         self._answer: asyncio.Future[Secret] = asyncio.get_running_loop().create_future()
         self._free = asyncio.Semaphore(_CONNECTIONS)
 
@@ -62,7 +63,7 @@ class Listener:
         if method != "GET" or self._answer.done():  # a state is good once
             return _page(404, _NOT_AWAITED)
         try:
-            code = read_callback(target, self._expected)
+            code = self._read(target, self._expected)
         except CallbackRefused:
             return _page(404, _NOT_AWAITED)
         except ConsentRefused as refusal:
@@ -74,15 +75,19 @@ class Listener:
 
 @asynccontextmanager
 async def listening(
-    redirect_url: str, *, state: str, issuer: str
+    redirect_url: str,
+    *,
+    state: str,
+    issuer: str = "",
+    read: Callable[[str, Expected], Secret] = read_callback,
 ) -> AsyncGenerator[Listener, None]:
-    """Listens on `redirect_url` for the length of the block.
+    """Listens on `redirect_url` for the length of the block; `read` judges what comes.
 
     Raises:
         ConfigError: its port is in use.
     """
     url = urlsplit(redirect_url)
-    listener = Listener(Expected(path=url.path or "/", state=state, issuer=issuer))
+    listener = Listener(Expected(path=url.path or "/", state=state, issuer=issuer), read)
     # a browser that finds nobody on ::1 goes on to 127.0.0.1
     host = "127.0.0.1" if url.hostname == "localhost" else url.hostname
     try:

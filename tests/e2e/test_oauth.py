@@ -26,8 +26,8 @@ from tests.corpus.canary import leaks, make_canary, make_key
 from tests.corpus.zygote import Zygote
 from tests.e2e.command import Ended, Run
 from tests.e2e.projects import Project, api
-from tests.servers import http_routes
-from tests.servers.http import Route, closed_port
+from tests.servers import http_oauth1, http_routes
+from tests.servers.http import Route, closed_port, http_server
 from tests.servers.oauth import Client, Provider, oauth_server
 
 SECRET = "crm-Secret/with+signs%:1"
@@ -468,6 +468,43 @@ def test_another_token_server_is_a_credential_rebind(project: Project, provider:
     project.declare(connection(provider, elsewhere))
     (change,) = project.data("plan")["changes"]
     assert change["credentialRebind"] == f"{provider.url} -> https://elsewhere.example.com:443"
+
+
+# --- OAuth 1.0 -----------------------------------------------------------------------------------
+
+
+def test_a_consent_of_oauth1_makes_a_pending_connection_active(project: Project) -> None:
+    photos = http_oauth1.Provider(consumer_key="printer", consumer_secret=SECRET)
+    port = closed_port()
+    with http_server(photos.routes()) as server:
+        auth = {
+            "method": "oauth1",
+            "consumerKey": "printer",
+            "consumerSecret": {"env": "CRM_SECRET"},
+            "realm": photos.realm,
+            "consent": {
+                "requestTokenUrl": f"{server.url}/initiate",
+                "authorizationUrl": f"{server.url}/authorize",
+                "accessTokenUrl": f"{server.url}/token",
+                "redirectUrl": f"http://127.0.0.1:{port}/back",
+            },
+        }
+        project.declare(api("crm", server.url, auth=auth, health={"path": "/photos"}))
+        health = project.data("apply", code=11)["health"]
+        assert found(health) == ("PENDING", "ConsentRequired", "auth")
+        assert server.requests == []
+        consent = Consent(project)
+        (temporary,) = photos.temporary
+        assert consent.address == f"{server.url}/authorize?oauth_token={temporary}"
+        back = f"http://127.0.0.1:{port}/back"
+        verifier = photos.consent(temporary)
+        assert browse(f"{back}?oauth_token=other&oauth_verifier={verifier}")[0] == 404
+        assert browse(f"{back}?oauth_token={temporary}&oauth_verifier={verifier}")[0] == 200
+        ended = consent.ended()
+        assert ended.code == 0, ended.stderr
+        assert found(project.data("health")) == ("ACTIVE", "Ok", "query")
+        photos.tokens.clear()
+        assert found(project.data("health", code=11)) == ("FAILED", "AuthFailed", "auth")
 
 
 # --- devices -------------------------------------------------------------------------------------

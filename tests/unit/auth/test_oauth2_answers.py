@@ -228,6 +228,30 @@ def test_what_nobody_waits_for_changes_nothing(target: str) -> None:
         oauth2_answers.read_callback(target, EXPECTED)
 
 
+def test_the_verifier_of_oauth1_comes_with_the_temporary_token() -> None:
+    target = "/back?oauth_token=s1&oauth_verifier=v1"
+    assert oauth2_answers.read_verifier(target, EXPECTED).reveal() == "v1"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/back?oauth_verifier=v1",
+        "/back?oauth_token=s2&oauth_verifier=v1",
+        "/other?oauth_token=s1&oauth_verifier=v1",
+        "/back?oauth_token=s1&oauth_token=s1&oauth_verifier=v1",
+    ],
+)
+def test_another_temporary_token_changes_nothing(target: str) -> None:
+    with pytest.raises(CallbackRefused):
+        oauth2_answers.read_verifier(target, EXPECTED)
+
+
+def test_a_temporary_token_without_verifier_says_no() -> None:
+    with pytest.raises(ConsentRefused, match=r"^the user did not agree$"):
+        oauth2_answers.read_verifier("/back?oauth_token=s1&denied=s1", EXPECTED)
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

@@ -98,6 +98,44 @@ def test_the_credential_goes_to_the_token_server() -> None:
     )
 
 
+OAUTH1 = {
+    "method": "oauth1",
+    "signatureMethod": "HMAC-SHA1",
+    "consumerKey": "printer",
+    "consumerSecret": {"env": "A"},
+}
+PLACES = {
+    "requestTokenUrl": "https://photos.example.com/initiate",
+    "authorizationUrl": "https://photos.example.com/authorize",
+    "accessTokenUrl": "https://photos.example.com/token",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "field"),
+    [
+        ({"requestTokenUrl": "http://photos.example.com/"}, "E131", "requestTokenUrl"),
+        ({"accessTokenUrl": "nonsense"}, "E115", "accessTokenUrl"),
+        ({"redirectUrl": "https://photos.example.com/"}, "E132", "redirectUrl"),
+    ],
+)
+def test_addresses_of_a_consent_of_oauth1_are_judged_as_well(
+    changes: dict[str, Any], code: str, field: str
+) -> None:
+    findings = list(api_oauth2.checks({**OAUTH1, "consent": {**PLACES, **changes}}))
+    assert [(finding.code, finding.path) for finding in findings] == [
+        (code, ("auth", "consent", field))
+    ]
+    assert list(api_oauth2.checks({**OAUTH1, "consent": PLACES})) == []
+
+
+def test_oauth1_needs_a_consent_where_it_says_how() -> None:
+    agreed = api.consent({"auth": {**OAUTH1, "consent": PLACES}})
+    assert agreed is not None
+    assert agreed["consent.accessTokenUrl"] == "https://photos.example.com/token"
+    assert api.consent({"auth": OAUTH1}) is None
+
+
 def test_only_a_grant_that_asks_a_person_has_a_consent() -> None:
     agreed = api.consent({"auth": SOUND})
     assert agreed is not None
