@@ -16,7 +16,6 @@ from itertools import pairwise
 
 from reconciler.errors import ConfigError
 from reconciler.redact import escape
-from reconciler.sealing import KEY_BYTES
 
 #: What a value must be, as the rest of a sentence.
 FORM = (
@@ -24,6 +23,8 @@ FORM = (
 )
 #: More than a file of keys can hold.
 _LONGEST_BYTES = 4096
+#: As `sealing.KEY_BYTES`, which `--help` would pay to import.
+_KEY_BYTES = 32
 #: Of 32 random bytes about 30 differ; so few never occur, but do in keys made up by hand.
 _FEWEST_DISTINCT = 17
 #: Whose SHA-256 people take for a key.
@@ -33,7 +34,7 @@ _HASHES = frozenset(hashlib.sha256(word.encode()).digest() for word in _WORDS)
 
 def make() -> str:
     """Returns a new random key, 64 hexadecimal digits."""
-    return secrets.token_hex(KEY_BYTES)
+    return secrets.token_hex(_KEY_BYTES)
 
 
 def parse(text: str) -> tuple[bytes, ...]:

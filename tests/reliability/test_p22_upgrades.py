@@ -13,7 +13,7 @@ from reconciler.stores import Opening, migrate, open_store, tables
 from tests.corpus.zygote import Zygote
 from tests.desired import want
 from tests.factories import NOW
-from tests.reliability import commands, places, releases, scenarios, survey
+from tests.reliability import commands, places, releases, scenarios, survey, upgrades
 from tests.reliability.figures import Record
 from tests.reliability.places import Place
 from tests.reliability.program import Program, row_named
@@ -86,6 +86,16 @@ def test_migration_of_a_file_killed_at_any_point_is_all_or_nothing(
 ) -> None:
     job = survey.Job(name=scenarios.MIGRATION, folder=memory_path, is_thorough=is_soak)
     found = survey.survey(job)
+    assert found.wrong == ()
+    assert found.points >= 5
+    figure("P22", "kill points", found.points, "half-migrated", 0)
+
+
+@pytest.mark.parametrize("version", tables.REVISIONS[:-1])
+def test_migration_of_a_released_version_killed_at_any_point_is_all_or_nothing(
+    version: str, memory_path: Path, figure: Record
+) -> None:
+    found = upgrades.kill_everywhere(upgrades.Job(folder=memory_path, version=version))
     assert found.wrong == ()
     assert found.points >= 5
     figure("P22", "kill points", found.points, "half-migrated", 0)
