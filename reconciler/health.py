@@ -99,6 +99,8 @@ def open_tools(
     redactor: Redactor,
     clock: Callable[[], datetime],
     read_public: Callable[[JsonObject], str],
+    *,
+    tokens: probes.TokenSource | None = None,
     hops: Hops | None = None,
 ) -> Iterator[probes.Tools]:
     """Yields what the probes of one pass share, the bounded thread pool among it."""
@@ -111,6 +113,7 @@ def open_tools(
             read_public=read_public,
             root=settings.root,
             hops=hops or Hops(),
+            tokens=tokens,
         )
 
 

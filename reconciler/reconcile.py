@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from reconciler import (
     apply,
@@ -26,6 +28,7 @@ from reconciler import (
     queueing,
     recall,
     rotation,
+    sealing,
     secret_sources,
     selection,
     status,
@@ -49,8 +52,13 @@ from reconciler.stores import LoginRequest, Store
 from reconciler.stores import Verdict as LoginVerdict
 from reconciler.values import dataclass
 
+if TYPE_CHECKING:
+    from reconciler import tokens
+
 #: A plan whose rows moved under it is made again this often.
 ATTEMPTS = 3
+#: Methods of which tokens are kept.
+_TOKENS = frozenset({"oauth1", "oauth2"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +280,20 @@ def select_targets(
     return tuple(chosen)
 
 
+def resolve(workspace: Workspace, target: Target) -> Mapping[str, Secret]:
+    """Returns the secrets of a target by pointer.
+
+    Raises:
+        SecretError: one cannot be read.
+    """
+    references = kinds.shape(target.ref.kind).secrets(target.spec)
+    username = target.endpoint.username
+    return {
+        place: workspace.secrets.resolve(reference, username=username)
+        for place, reference in references
+    }
+
+
 async def check(
     workspace: Workspace, store: Store, rows: Sequence[Recorded]
 ) -> AsyncGenerator[tuple[observing.HealthResult, ...], None]:
@@ -281,14 +303,6 @@ async def check(
     targets = [health.target(row, specs[row.uid]) for row in rows]
     by_uid = {row.uid: row for row in rows}
     budget = workspace.settings.health.login_budget
-
-    def resolve(target: Target) -> Mapping[str, Secret]:
-        references = kinds.shape(target.ref.kind).secrets(target.spec)
-        username = target.endpoint.username
-        return {
-            place: workspace.secrets.resolve(reference, username=username)
-            for place, reference in references
-        }
 
     def is_at_hand(target: Target) -> bool:
         references = kinds.shape(target.ref.kind).secrets(target.spec)
@@ -301,20 +315,57 @@ async def check(
         return observing.record(store, batch, by_uid, thresholds, now=workspace.clock())
 
     desk = health.Desk(
-        resolve=resolve,
+        resolve=partial(resolve, workspace),
         is_at_hand=is_at_hand,
         reserve=reserve,
         release=store.release,
         fingerprint_key=store.meta.fingerprint_key,
     )
     public = workspace.secrets.read_public
+    limits = workspace.settings.health
     hops = hop_budget.open_hops(store, budget=budget, clock=workspace.clock)
-    with health.open_tools(
-        workspace.settings, workspace.redactor, workspace.clock, public, hops
-    ) as tools:
-        async with aclosing(health.run(targets, desk, tools, workspace.settings.health)) as batches:
-            async for batch in batches:
-                yield await asyncio.to_thread(record, batch)
+    with_tokens = [target.uid for target in targets if target.endpoint.method in _TOKENS]
+    async with open_tokens(workspace, store, with_tokens) as source:
+        with health.open_tools(
+            workspace.settings,
+            workspace.redactor,
+            workspace.clock,
+            public,
+            tokens=source,
+            hops=hops,
+        ) as tools:
+            async with aclosing(health.run(targets, desk, tools, limits)) as batches:
+                async for batch in batches:
+                    yield await asyncio.to_thread(record, batch)
+
+
+@asynccontextmanager
+async def open_tokens(
+    workspace: Workspace, store: Store, uids: Sequence[str]
+) -> AsyncGenerator[tokens.Tokens | None, None]:
+    """Yields the access tokens of the connections `uids`, None where there are no such.
+
+    Leaving waits for answers of token servers that are on their way.
+    """
+    if not uids:
+        yield None
+        return
+    from reconciler import tokens
+    from reconciler.tokens import records
+
+    source = tokens.Tokens(
+        tokens.Tools(
+            records=records.Records(store, sealing.Sealer(workspace.settings.keys)),
+            redactor=workspace.redactor,
+            clock=workspace.clock,
+            make_id=workspace.make_id,
+        ),
+        uids,
+    )
+    try:
+        yield source
+    finally:
+        await source.finish()
 
 
 def _run_facts(workspace: Workspace, git_facts: GitFacts | None, command: str) -> apply.RunFacts:
