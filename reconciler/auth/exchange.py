@@ -55,9 +55,12 @@ class Response:
     """What a flow may know of an answer."""
 
     status: int
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     #: at most what the transport reads of a body
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a response may repeat a secret and is not pickled or copied")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
