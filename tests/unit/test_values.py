@@ -145,3 +145,14 @@ def test_replace_fields_and_copies_work() -> None:
 
 def test_a_method_of_the_class_stays() -> None:
     assert repr(Empty()) == "nothing"
+
+
+def test_fields_that_are_not_compared_are_left_out() -> None:
+    @values.dataclass(frozen=True, slots=True, kw_only=True)
+    class Kept:
+        name: str
+        secret: list[str] = field(compare=False)
+
+    one, same = Kept(name="a", secret=["x"]), Kept(name="a", secret=["y"])
+    assert (one == same, hash(one) == hash(same)) == (True, True)
+    assert one != Kept(name="b", secret=["x"])
