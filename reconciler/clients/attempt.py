@@ -11,15 +11,21 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import field
+from typing import TYPE_CHECKING
 
 from reconciler.clients import stages
 from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
+from reconciler.kinds.engine_traits import Value
 from reconciler.model import Reason, StageName
 from reconciler.redact import Redactor, Secret
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.clients.tls_identity import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +41,8 @@ class Login:
     port: int = 0
     #: name of the database, or the absolute path of its file
     database: str
+    #: how to log in, a value of `auth.method`
+    method: str = "none"
     username: str = ""
     #: None sends no password
     password: Secret | None = None
@@ -42,11 +50,24 @@ class Login:
     tls_mode: str = "disable"
     #: PEM text of the authorities to trust; empty trusts the machine's
     ca: str = ""
+    #: name that the certificate must bear instead of `host`
+    server_name: str = ""
+    #: oldest version of TLS, a key of `tls.VERSIONS`
+    tls_minimum: str = "1.2"
+    #: shown to a server that asks who we are
+    identity: Identity | None = None
+    #: the manifest's options, by the driver's own names
+    options: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def is_verified(self) -> bool:
         """Whether the server must prove with a certificate who it is."""
         return self.tls_mode in ("verify-full", "verify-ca")
+
+    @property
+    def certified_name(self) -> str:
+        """Name that the certificate must bear, and that the server is asked for (SNI)."""
+        return self.server_name or self.host
 
 
 class Lifeline:

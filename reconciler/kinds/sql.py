@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler import kinds
-from reconciler.kinds import addresses, limits
+from reconciler.kinds import addresses, limits, sql_access
 from reconciler.kinds.engines import ENGINES
 from reconciler.model import Endpoint, JsonObject
 
@@ -68,7 +68,9 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
     else:
         host = tuple(_host_findings(spec["host"]))
         yield from host
-        if not host and not addresses.is_loopback(spec["host"]):
+        wrong = tuple(sql_access.findings(spec))
+        yield from wrong
+        if not (host or wrong or addresses.is_loopback(spec["host"])):
             yield from _warnings(spec)
     query = spec.get("health", {}).get("query")
     if query is not None:
@@ -151,7 +153,7 @@ def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:
 KIND: Final = kinds.Kind(
     name="SqlConnection",
     alias="sql",
-    access_fields=frozenset({"engine", "host", "port", "database", "auth", "tls"}),
+    access_fields=frozenset({"engine", "host", "port", "database", "auth", "tls", "options"}),
     model="reconciler.kinds.sql_spec:SqlConnection",
     checks=checks,
     endpoint=endpoint,

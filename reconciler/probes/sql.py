@@ -93,9 +93,11 @@ async def _examine(
         end_by=end_by,
     )
     reference = spec.get("tls", {}).get("ca")
+    identity = sql.identity_of(spec, secrets, tools.read_public, tools.clock())
     login = sql.describe(
         spec,
         secrets,
+        identity=identity,
         addresses=await _resolve(spec, attempt),
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),

@@ -12,6 +12,7 @@ from reconciler import probes
 from reconciler.model import Endpoint, Json, JsonObject, Observation, Stage, StageName, Target
 from reconciler.redact import Redactor, Secret
 from tests.factories import NOW, make_ref, make_uid
+from tests.servers.certificates import ClientPair
 from tests.servers.mariadb import PASSWORD, MariadbServer
 from tests.servers.postgresql import PostgresServer
 
@@ -53,6 +54,11 @@ def password_of(username: str) -> JsonObject:
     return {"method": "password", "username": username, "password": {"env": "DB_PASSWORD"}}
 
 
+def certificate_of(pair: ClientPair) -> JsonObject:
+    """Returns a client certificate as a spec names it; `check` finds key and passphrase there."""
+    return {"certificate": {"file": pair.certificate}, "key": {"text": pair.key}}
+
+
 def mariadb_spec(server: MariadbServer, username: str = "report", **changes: Json) -> JsonObject:
     """Returns a spec that connects as `username` over verified TLS."""
     return {
@@ -87,7 +93,9 @@ def names_of(observation: Observation) -> tuple[str, ...]:
 def make_target(spec: JsonObject) -> Target:
     """Returns a target with `spec` and the defaults that probes read."""
     whole = {
+        "options": {},
         **spec,
+        "tls": {"minimumVersion": "1.2", **spec.get("tls", {})},
         "timeout": {"connect": "5s", "query": "30s", **spec.get("timeout", {})},
         "health": {"timeout": "10s", "query": "select 1", **spec.get("health", {})},
     }
@@ -117,8 +125,11 @@ def make_tools(threads: ThreadPoolExecutor, root: Path, secret: str = "") -> pro
 
 async def probe(spec: JsonObject, password: str, tools: probes.Tools) -> Observation:
     """Returns what one probe of `spec` finds."""
-    has_password = spec.get("auth", {}).get("method") == "password"
-    secrets = {"/auth/password": Secret(password)} if has_password else {}
+    auth, beside = spec.get("auth", {}), spec.get("tls", {}).get("clientCertificate", {})
+    secrets = {"/auth/password": Secret(password)} if "password" in auth else {}
+    for at, block in (("/auth", auth), ("/tls/clientCertificate", beside)):
+        for name in block.keys() & {"key", "keyPassphrase"}:
+            secrets[f"{at}/{name}"] = Secret(block[name]["text"])
     run = probes.probe("SqlConnection")
     return await run(make_target(spec), secrets, tools, reached=(SECRET_STAGE,))
 

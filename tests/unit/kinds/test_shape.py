@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler import kinds
+from reconciler.kinds import engines
 from reconciler.kinds.shape import Choice, Shape
 from reconciler.model import JsonObject, Path
 
@@ -60,7 +61,8 @@ def test_every_default_of_a_server_is_filled_in() -> None:
         "port": 3306,
         "database": "orders",
         "auth": {"method": "none"},
-        "tls": {"mode": "verify-full"},
+        "tls": {"mode": "verify-full", "minimumVersion": "1.2"},
+        "options": {},
         "timeout": {"connect": "5s", "query": "30s"},
         "pool": {"size": 5, "maxOverflow": 10},
         "health": {
@@ -247,11 +249,12 @@ def test_a_field_of_another_method_says_which() -> None:
 
 
 def test_a_field_of_other_engines_says_which() -> None:
-    servers = Choice(field="engine", values=("postgresql", "mysql", "mariadb"))
+    servers = Choice(field="engine", values=engines.SERVER_ENGINES)
     data = {"spec": {"engine": "sqlite", "host": "db"}}
     assert SQL.fields_of_other_branches(("spec",), data) == {
         "auth": servers,
         "host": servers,
+        "options": servers,
         "port": servers,
         "tls": servers,
     }
