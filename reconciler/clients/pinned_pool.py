@@ -130,6 +130,7 @@ class PinnedPool(urllib3.PoolManager):
             raise _TOO_LARGE.at(self._stage)
         answer.release_conn()
         headers = {name: value for name, value in answer.headers.items() if _is_kept(name)}
+        headers["Content-Length"] = str(len(body))
         return urllib3.HTTPResponse(body=body, headers=headers, status=answer.status)
 
     def _take(self) -> socket.socket:
@@ -175,6 +176,17 @@ class _Connection(HTTPConnection):
         opened = self._opener()
         opened.settimeout(self.timeout)
         return opened
+
+    def send(self, data: Any) -> None:
+        """Sends `data`; of a server that does not take our certificate, reads why it left.
+
+        TLS 1.3 judges a client after its handshake, so that writing fails first, without a reason.
+        """
+        try:
+            super().send(data)
+        except ssl.SSLError:
+            self.sock.recv(1)
+            raise
 
 
 class _Pool(urllib3.HTTPConnectionPool):

@@ -132,6 +132,8 @@ def main(user: str, password: str, *tls: str) -> None:
         front.socket = context.wrap_socket(front.socket, server_side=True)
     _say(front.server_address[1])
     threading.Thread(target=front.serve_forever, daemon=True).start()
+    sys.stderr.write("listens\n")
+    sys.stderr.flush()
     sys.stdin.read()
 
 
