@@ -10,6 +10,7 @@ way without being timed.
 
 from __future__ import annotations
 
+import io
 import socket
 import ssl
 import time
@@ -131,7 +132,9 @@ class PinnedPool(urllib3.PoolManager):
         answer.release_conn()
         headers = {name: value for name, value in answer.headers.items() if _is_kept(name)}
         headers["Content-Length"] = str(len(body))
-        return urllib3.HTTPResponse(body=body, headers=headers, status=answer.status)
+        return urllib3.HTTPResponse(
+            body=io.BytesIO(body), headers=headers, status=answer.status, preload_content=False
+        )
 
     def _take(self) -> socket.socket:
         """Returns a connection to the server, the first one as long as nobody has it."""

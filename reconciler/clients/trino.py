@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 import requests.adapters
-from trino import auth, dbapi, exceptions
+from trino import auth, constants, dbapi, exceptions, transaction
 
 from reconciler.clients import sql, sql_errors
 from reconciler.clients.attempt import Attempt, Login
@@ -72,6 +72,24 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return self.build_response(request, answer)
 
 
+class _Reading(transaction.Transaction):
+    """A transaction that may only read; the client's own begins one that may write."""
+
+    def begin(self) -> None:
+        """Begins it, and takes note of the name that the server gives it."""
+        response = self.request.post("START TRANSACTION READ ONLY")
+        status = self.request.process(response)
+        while True:
+            self._id = response.headers.get(constants.HEADER_STARTED_TRANSACTION, self._id)
+            if not status.next_uri:
+                break
+            response = self.request.get(status.next_uri)
+            status = self.request.process(response)
+        if self._id == transaction.NO_TRANSACTION:
+            raise exceptions.DatabaseError  # whatever answers, it would let the query write
+        self.request.transaction_id = self._id
+
+
 class _Connection(dbapi.Connection):
     """The client's connection, which closes its pool with itself."""
 
@@ -82,6 +100,12 @@ class _Connection(dbapi.Connection):
         session.mount("http://", _Adapter(pool))
         session.mount("https://", _Adapter(pool))
         super().__init__(http_session=session, **settings)
+
+    def begin_reading(self) -> None:
+        """Begins a transaction that may only read."""
+        reading = _Reading(self._create_request())  # type: ignore[no-untyped-call]  # has no types
+        reading.begin()
+        self._transaction = reading  # type: ignore[assignment]  # trino begins with None
 
     def close(self) -> None:
         super().close()  # type: ignore[no-untyped-call]  # trino has no types
@@ -97,7 +121,7 @@ def open_connection(login: Login, attempt: Attempt) -> _Connection:
     connection = _log_in(login, attempt)
     try:
         with _translated(login, attempt):
-            _run(connection, "ROLLBACK")
+            connection.rollback()  # type: ignore[no-untyped-call]  # trino has no types
     except BaseException:
         connection.close()
         raise
@@ -118,7 +142,7 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
             cursor.execute(query)
             cursor.fetchone()
             cursor.cancel()  # spares both sides all the other rows
-            _run(connection, "ROLLBACK")
+            connection.rollback()  # type: ignore[no-untyped-call]  # trino has no types
     finally:
         connection.close()
 
@@ -144,7 +168,7 @@ def _log_in(login: Login, attempt: Attempt) -> _Connection:
                 heartbeat_interval=None,
                 **{"source": "reconciler", **login.options},
             )
-            _run(connection, "START TRANSACTION READ ONLY")
+            connection.begin_reading()
             return connection
     except BaseException:
         pool.drop()
@@ -155,12 +179,6 @@ def _credential(login: Login) -> auth.Authentication | None:
     if login.password is None:
         return None
     return auth.BasicAuthentication(login.username, login.password.reveal())
-
-
-def _run(connection: _Connection, statement: str) -> None:
-    cursor = connection.cursor()
-    cursor.execute(statement)
-    cursor.fetchall()
 
 
 @contextmanager

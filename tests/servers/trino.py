@@ -59,12 +59,12 @@ class Trino:
         self.statements.append((client.request.body.decode(), transaction))
         assert self.server is not None
         target = f"{self.elsewhere or self.server.url}/v1/statement/executing/1"
-        await _send(client, "200 OK", {"id": "1", "nextUri": target, "stats": {"state": "QUEUED"}})
+        await _send(client, "200 OK", {**_answer("QUEUED"), "nextUri": target})
 
     async def give(self, client: Client) -> None:
         """Answers with the result of the last statement."""
         statement, transaction = self.statements[-1]
-        answer: dict[str, Json] = {"id": "1", "stats": {"state": "FINISHED"}}
+        answer = _answer("FINISHED")
         extra = ""
         word = statement.split()[0].lower()
         catalog = self.headers[-1].get("x-trino-catalog")
@@ -85,13 +85,17 @@ class Trino:
         await _send(client, "200 OK", answer, extra)
 
 
+def _answer(state: str) -> dict[str, Json]:
+    return {"id": "1", "infoUri": "http://127.0.0.1:1/ui", "stats": {"state": state}}
+
+
 def _error(name: str, text: str) -> dict[str, Json]:
     return {"error": {"errorName": name, "message": text, "errorType": "USER_ERROR"}}
 
 
 async def _send(client: Client, status: str, data: Json, extra: str = "") -> None:
     body = json.dumps(data).encode()
-    head = f"HTTP/1.1 {status}\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
+    head = f"HTTP/1.1 {status}\r\n{extra}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     await client.send(head.encode() + body)
 
 

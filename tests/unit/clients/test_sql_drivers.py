@@ -21,6 +21,13 @@ def test_every_engine_has_a_driver() -> None:
     [
         ("postgresql", "psycopg", 'install it: `pip install "reconciler[postgres]"`'),
         ("mariadb", "pymysql", 'install it: `pip install "reconciler[mysql]"`'),
+        (
+            "clickhouse",
+            "clickhouse_connect",
+            'install it: `pip install "reconciler[clickhouse]"`',
+        ),
+        ("trino", "trino", 'install it: `pip install "reconciler[trino]"`'),
+        ("cockroachdb", "psycopg", 'install it: `pip install "reconciler[postgres]"`'),
         ("duckdb", "duckdb", 'install it: `pip install "reconciler[duckdb]"`'),
     ],
 )
