@@ -110,9 +110,9 @@ def describe(
         tls_mode=spec["tls"]["mode"],
         ca=ca,
         server_name=spec["tls"].get("serverName", ""),
-        tls_minimum=spec["tls"]["minimumVersion"],
+        tls_minimum=spec["tls"].get("minimumVersion", "1.2"),
         identity=identity,
-        options=row.parameters(spec["options"]),
+        options=row.parameters(spec.get("options", {})),
     )
 
 

@@ -67,8 +67,8 @@ class SqlTls(SpecModel):
         description="Name that the certificate must bear, instead of `host`.",
         examples=["db.internal"],
     )
-    minimum_version: Literal["1.2", "1.3"] = Field(
-        default="1.2", description="Oldest version of TLS that is spoken."
+    minimum_version: Literal["1.2", "1.3"] | None = Field(
+        default=None, description="Oldest version of TLS that is spoken: 1.2 when left out."
     )
 
 
@@ -152,15 +152,16 @@ class ServerSpec(_SqlSpec, json_schema_extra=_engine_rules()):
         default=NoneAuth(method="none"), description="How the connection authenticates."
     )
     tls: SqlTls = Field(default=SqlTls(), description="How both sides prove who they are.")
-    options: Annotated[dict[str, JsonValue], WithJsonSchema({})] = Field(  # see `_engine_rules`
-        default={}, description="Settings of the driver, of a short list for each engine."
+    # see `_engine_rules`
+    options: Annotated[dict[str, JsonValue], WithJsonSchema({})] | None = Field(
+        default=None, description="Settings of the driver, of a short list for each engine."
     )
 
     @model_validator(mode="after")
     def has_known_options(self) -> ServerSpec:
         """Returns itself; an option that the engine has not, or of another type, is refused."""
         known = {option.name: option for option in engines.ENGINES[self.engine].options}
-        for name, given in self.options.items():
+        for name, given in (self.options or {}).items():
             if name not in known or not known[name].accepts(given):
                 raise ValueError("an option is unknown or has a wrong value")
         return self

@@ -93,9 +93,7 @@ def names_of(observation: Observation) -> tuple[str, ...]:
 def make_target(spec: JsonObject) -> Target:
     """Returns a target with `spec` and the defaults that probes read."""
     whole = {
-        "options": {},
         **spec,
-        "tls": {"minimumVersion": "1.2", **spec.get("tls", {})},
         "timeout": {"connect": "5s", "query": "30s", **spec.get("timeout", {})},
         "health": {"timeout": "10s", "query": "select 1", **spec.get("health", {})},
     }

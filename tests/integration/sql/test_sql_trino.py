@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+import time
+from typing import Any
 
+import pytest
+from trino.exceptions import TrinoUserError
+
+from reconciler.clients import sql
+from reconciler.clients.attempt import Attempt, Lifeline
+from reconciler.clients.stages import Stages
 from reconciler.model import Outcome, Reason
+from reconciler.redact import Redactor, Secret
 from tests.servers.certificates import Authority
 from tests.servers.http import http_server
 from tests.servers.http_routes import answer
 from tests.servers.sql_peers import sql_peer
-from tests.servers.sql_specs import Check, names_of, peer_spec
+from tests.servers.sql_specs import Check, make_target, names_of, peer_spec
 from tests.servers.trino import PASSWORD, trino_peer
 
 
@@ -115,6 +123,33 @@ def test_a_silent_server_is_left_at_the_deadline(check: Check) -> None:
         spec = peer_spec("trino", peer.port, auth={"method": "none"}, health={"timeout": "300ms"})
         found = check(spec)
     assert (found.reason, names_of(found)[-1]) == (Reason.CONNECT_TIMEOUT, "auth")
+
+
+def test_an_application_uses_a_connection_after_the_attempt() -> None:
+    with trino_peer() as peer:
+        spec = make_target(peer.spec()).spec
+        login = sql.describe(
+            spec,
+            {"/auth/password": Secret(PASSWORD)},
+            addresses=("127.0.0.1",),
+            ca=peer.authority,
+            path="",
+        )
+        end_by = time.monotonic() + 10
+        attempt = Attempt(
+            stages=Stages(),
+            redactor=Redactor(),
+            lifeline=Lifeline(),
+            connect_by=end_by,
+            query_s=10.0,
+            end_by=end_by,
+        )
+        connection: Any = sql.open_connection("trino", login, attempt)
+        attempt.lifeline.cut()  # the attempt is over, and has no hand in the connection any more
+        cursor = connection.cursor()
+        with pytest.raises(TrinoUserError, match="not in a transaction"):
+            cursor.execute("select 1")
+        connection.close()
 
 
 def test_the_environment_changes_nothing(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:

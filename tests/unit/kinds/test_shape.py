@@ -61,8 +61,7 @@ def test_every_default_of_a_server_is_filled_in() -> None:
         "port": 3306,
         "database": "orders",
         "auth": {"method": "none"},
-        "tls": {"mode": "verify-full", "minimumVersion": "1.2"},
-        "options": {},
+        "tls": {"mode": "verify-full"},
         "timeout": {"connect": "5s", "query": "30s"},
         "pool": {"size": 5, "maxOverflow": 10},
         "health": {
