@@ -32,8 +32,9 @@ format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schemas: $(READY) ## write schemas/ anew from the Pydantic specs
+schemas: $(READY) ## write schemas/ and README's table of engines anew
 	$(BIN)/python schemas/generate.py
+	$(BIN)/python -m tests.support_table
 
 bench: $(READY) ## print speed as ratios against floors
 	$(BIN)/python -m benchmarks

@@ -58,23 +58,22 @@ if not TYPE_CHECKING:  # pragma: no branch
 
 def _methods(owner: type[Any], fields: _Fields, *, order: bool) -> dict[str, Callable[..., object]]:
     """Returns what `dataclasses` would have generated for the class `owner`, by name."""
-    values = _values(tuple(field for field in fields if field.compare))
-    everything = _values(fields)
+    values, compared = _values(fields), _values(tuple(field for field in fields if field.compare))
 
     def equal(self: object, other: object) -> object:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        return values(self) == values(other)
+        return compared(self) == compared(other)
 
     def hashed(self: object) -> int:
-        return hash(values(self))
+        return hash(compared(self))
 
     def shown(self: object) -> str:
         each = (f"{f.name}={getattr(self, f.name)!r}" for f in fields if f.repr)
         return f"{type(self).__qualname__}({', '.join(each)})"
 
     def state(self: object) -> tuple[object, ...]:
-        return everything(self)
+        return values(self)
 
     def restore(self: object, kept: tuple[object, ...]) -> None:
         for field, value in zip(fields, kept, strict=True):
@@ -91,7 +90,7 @@ def _methods(owner: type[Any], fields: _Fields, *, order: bool) -> dict[str, Cal
         "__setstate__": restore,
     }
     if order:
-        methods |= {name: _compared(compare, values) for name, compare in _ORDER.items()}
+        methods |= {name: _compared(compare, compared) for name, compare in _ORDER.items()}
     return methods
 
 

@@ -142,7 +142,14 @@ api_auth = st.one_of(
     ),
     _method("headers", headers=st.dictionaries(words, references, min_size=1, max_size=3)),
 )
-sql_auth = st.one_of(_method("none"), _method("password", username=texts, password=references))
+_pair = {"certificate": public_references, "key": references}
+_client_certificate = st.fixed_dictionaries(_pair, optional={"keyPassphrase": references})
+sql_auth = st.one_of(
+    _method("none"),
+    _method("password", username=texts, password=references),
+    _method("ldap", username=texts, password=references),
+    _method("clientCertificate", username=texts, **_pair),
+)
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**31), 2**31) | texts,
@@ -165,10 +172,7 @@ api_spec = st.fixed_dictionaries(
                 "ca": public_references,
                 "serverName": st.sampled_from(["api.internal", "10.0.0.1"]),
                 "minimumVersion": st.sampled_from(["1.2", "1.3"]),
-                "clientCertificate": st.fixed_dictionaries(
-                    {"certificate": public_references, "key": references},
-                    optional={"keyPassphrase": references},
-                ),
+                "clientCertificate": _client_certificate,
             },
         ),
         "health": st.fixed_dictionaries(
@@ -215,8 +219,12 @@ server_spec = st.fixed_dictionaries(
             optional={
                 "mode": st.sampled_from(["verify-full", "verify-ca", "require", "disable"]),
                 "ca": public_references,
+                "serverName": st.just("db.internal"),
+                "minimumVersion": st.sampled_from(["1.2", "1.3"]),
+                "clientCertificate": _client_certificate,
             },
         ),
+        "options": st.sampled_from([{}, {"applicationName": "reporting"}]),
     },
 )
 file_spec = st.fixed_dictionaries(

@@ -17,9 +17,11 @@ from reconciler.auth.api_key import ApiKeyAuth
 from reconciler.auth.aws_sigv4 import AwsSigV4Auth
 from reconciler.auth.basic import BasicAuth
 from reconciler.auth.bearer import BearerAuth
+from reconciler.auth.client_certificate import ClientCertificateAuth
 from reconciler.auth.digest import DigestAuth
 from reconciler.auth.exchange import Response
 from reconciler.auth.headers import HeadersAuth
+from reconciler.auth.ldap import LdapAuth
 from reconciler.auth.none import NoneAuth
 from reconciler.auth.oauth1 import OAuth1Auth
 from reconciler.auth.oauth2 import OAuth2Auth
@@ -37,7 +39,9 @@ ApiAuth: TypeAlias = Annotated[
     | HeadersAuth,
     Field(discriminator="method"),
 ]
-SqlAuth: TypeAlias = Annotated[NoneAuth | PasswordAuth, Field(discriminator="method")]
+SqlAuth: TypeAlias = Annotated[
+    NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth, Field(discriminator="method")
+]
 
 
 def refusal(auth: ApiAuth, response: Response) -> str:

@@ -5,18 +5,26 @@ One of the methods of `auth.SqlAuth`. Which ways of logging in a driver accepts 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
 from reconciler.auth.spec_model import PRINTABLE, SecretReference, SpecModel, whole
+
+Username: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=whole(f"{PRINTABLE}+"),
+        max_length=128,
+        description="Role or user of the server.",
+        examples=["report"],
+    ),
+]
 
 
 class PasswordAuth(SpecModel):
     """A login with user name and password."""
 
     method: Literal["password"] = Field(description="Logs in with user name and password.")
-    username: Annotated[str, Field(pattern=whole(f"{PRINTABLE}+"), max_length=128)] = Field(
-        description="Role or user of the server.", examples=["report"]
-    )
+    username: Username
     password: SecretReference = Field(description="Where the password is.")

@@ -101,10 +101,12 @@ def _wanted(
         method = ""
     else:
         method = auth or _DEFAULT_AUTH[kind]
-        methods = list(templates.AUTH[kind])
+        row = engines.ENGINES.get(chosen)
+        methods = list(row.methods if row else templates.AUTH[kind])
         if method not in methods:
             raise ConfigError(
-                f"{kind} has no method `{method}`", config.near_miss("method", method, methods)
+                f"{row.title if row else kind} has no method `{method}`",
+                config.near_miss("method", method, methods),
             )
     return templates.Wanted(kind=kind, name=name, namespace=namespace, engine=chosen, auth=method)
 

@@ -48,6 +48,11 @@ AUTH = {
     },
     SQL: {
         "password": "method: password\nusername: report\npassword: {env: $NAME_PASSWORD}",
+        "ldap": "method: ldap             # the server asks a directory, such as LDAP or PAM\n"
+        "username: report\npassword: {env: $NAME_PASSWORD}",
+        "clientCertificate": "method: clientCertificate\nusername: report\n"
+        "certificate: {file: certs/client.pem}\nkey: {env: $NAME_KEY}\n"
+        "# keyPassphrase: {env: $NAME_KEY_PASSPHRASE}",
         "none": "method: none",
     },
 }
@@ -88,11 +93,12 @@ tls: {mode: verify-full}     # add `ca: {file: path}` for a private authority
 # proxy: {url: http://proxy.example.com:3128}    # or https://, socks5://; `auth` logs in there
 # ssh: {host: bastion.example.com, username: tunnel, password: {env: $NAME_SSH_PASSWORD},
 #       knownHosts: {file: known_hosts}}
+# options:                   # of the driver: $OPTION
 timeout: {connect: 5s, query: 30s}
 health:                      # how it is checked
   interval: 5m
   timeout: 10s
-  query: select 1
+  query: $QUERY
 """
 _FILE = """\
 engine: $ENGINE
@@ -162,6 +168,8 @@ def manifest(wanted: Wanted) -> str:
         "NAMESPACE": wanted.namespace,
         "ENGINE": wanted.engine,
         "PORT": str(row.default_port) if row else "",
+        "QUERY": row.query if row else "",
+        "OPTION": ", ".join(option.name for option in row.options) if row else "",
         "DATABASE": wanted.name.replace("-", "_"),
         "AUTH": indent(AUTH[wanted.kind].get(wanted.auth, ""), "  "),
         "NAME": _variable_prefix(wanted.name),
@@ -180,7 +188,9 @@ def _filled(text: str, words: dict[str, str]) -> str:
         value = words[match[2]]
         return indent(value, match[1]) if match[2] == "AUTH" else match[1] + value
 
-    return re.sub(r"( *)\$(AUTH|DATABASE|ENGINE|ID|KIND|NAMESPACE|NAME|PORT)", word, text)
+    return re.sub(
+        r"( *)\$(AUTH|DATABASE|ENGINE|ID|KIND|NAMESPACE|NAME|OPTION|PORT|QUERY)", word, text
+    )
 
 
 def _variable_prefix(name: str) -> str:

@@ -11,16 +11,22 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import field
 from socket import socket as Socket  # noqa: N812  # a field is called `socket`
+from typing import TYPE_CHECKING
 
 from reconciler.clients import stages
 from reconciler.clients.meaning import PROXY_LATE, TUNNEL_LATE, Meaning
 from reconciler.errors import ConnectionFailed
+from reconciler.kinds.engine_traits import Value
 from reconciler.model import Reason, StageName
 from reconciler.redact import Redactor, Secret
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.clients.tls_identity import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,8 @@ class Login:
     port: int = 0
     #: name of the database, or the absolute path of its file
     database: str
+    #: how to log in, a value of `auth.method`
+    method: str = "none"
     username: str = ""
     #: None sends no password
     password: Secret | None = None
@@ -51,11 +59,24 @@ class Login:
     ready: Socket | None = None
     #: where relayed: opens the way once more within so many seconds, from the driver's thread
     again: Callable[[float], Socket] | None = None
+    #: name that the certificate must bear instead of `host`
+    server_name: str = ""
+    #: oldest version of TLS, a key of `tls.VERSIONS`
+    tls_minimum: str = "1.2"
+    #: shown to a server that asks who we are
+    identity: Identity | None = None
+    #: the manifest's options, by the driver's own names
+    options: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def is_verified(self) -> bool:
         """Whether the server must prove with a certificate who it is."""
         return self.tls_mode in ("verify-full", "verify-ca")
+
+    @property
+    def certified_name(self) -> str:
+        """Name that the certificate must bear, and that the server is asked for (SNI)."""
+        return self.server_name or self.host
 
 
 class Lifeline:

@@ -13,12 +13,13 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pymysql
 from pymysql.constants import CLIENT
 from pymysql.cursors import SSCursor
 
-from reconciler.clients import mysql_refusals, sql, sql_errors, tcp, tls
+from reconciler.clients import mysql_refusals, sql, sql_errors, sql_socket, tls
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.model import StageName
 
@@ -29,7 +30,7 @@ def open_connection(login: Login, attempt: Attempt) -> _Session:
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
     """
-    plain = _connect(login, attempt)
+    plain = sql_socket.connect(login, attempt)
     try:
         session = _Session(login, attempt)
         with mysql_refusals.translated(login, attempt), ExitStack() as running:
@@ -57,30 +58,12 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
 DRIVER = sql.Driver(open_connection=open_connection, check=check)
 
 
-def _connect(login: Login, attempt: Attempt) -> socket.socket:
-    """Returns a socket to the first address that accepts; each gets an even share of the time."""
-    if login.ready is not None:
-        ready = socket.socket(fileno=login.ready.detach())  # ours from now on
-        attempt.lifeline.hold_socket(ready.fileno())
-        return ready
-    with attempt.stages.stage(StageName.TCP) as stage:
-        for left, address in zip(range(len(login.addresses), 0, -1), login.addresses, strict=True):
-            stage.detail = address
-            share = max(0.001, attempt.connect_by - time.monotonic()) / left
-            plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-            try:
-                attempt.lifeline.hold_socket(plain.fileno())
-                plain.settimeout(share)
-                plain.connect((address, login.port))
-                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError as error:
-                plain.close()
-                is_late = attempt.is_over or isinstance(error, TimeoutError)
-                if left == 1 or attempt.is_over:
-                    raise (attempt.timed_out() if is_late else tcp.connect_failure(error)) from None
-            else:
-                return plain
-    raise AssertionError("a login has at least one address")
+_DEFAULTS: dict[str, Any] = {"charset": "utf8mb4", "program_name": "reconciler"}
+
+
+def _context(login: Login) -> ssl.SSLContext:
+    mode = tls.TlsMode(login.tls_mode)
+    return tls.context(mode, login.ca, own=login.identity, minimum=login.tls_minimum)
 
 
 class _Session(pymysql.connections.Connection):
@@ -89,21 +72,22 @@ class _Session(pymysql.connections.Connection):
     server_capabilities: int
     server_version: str
     _result: pymysql.connections.MySQLResult | None
+    _sock: socket.socket
 
     def __init__(self, login: Login, attempt: Attempt) -> None:
         self._attempt = attempt
         self._login = login
         self._running = ExitStack()
+        self._is_in = False
         is_plain = login.tls_mode == "disable"
-        context = None if is_plain else tls.context(tls.TlsMode(login.tls_mode), login.ca)
+        context = None if is_plain else _context(login)
         patience_s = max(0.001, attempt.end_by - time.monotonic())
         super().__init__(
-            host=login.host,
+            host=login.certified_name,  # of the certificate; the socket is there already
             port=login.port,
             # bytes, because PyMySQL encodes text as Latin-1
             password=login.password.reveal().encode() if login.password else b"",
             database=login.database,
-            charset="utf8mb4",
             ssl=context,
             ssl_disabled=is_plain,
             connect_timeout=patience_s,
@@ -112,8 +96,8 @@ class _Session(pymysql.connections.Connection):
             local_infile=False,
             auth_plugin_map=mysql_refusals.refused_plugins(login),
             server_public_key=mysql_refusals.NeverKey() if is_plain else None,
-            program_name="reconciler",
             defer_connect=True,
+            **{**_DEFAULTS, **login.options},
         )
         self.user = login.username  # PyMySQL takes an empty one for the name of the OS user
         if context is not None:
@@ -125,6 +109,7 @@ class _Session(pymysql.connections.Connection):
         first = StageName.AUTH if self._login.tls_mode == "disable" else StageName.TLS
         running.enter_context(self._attempt.stages.stage(first))
         self.connect(plain)
+        self._is_in = True
 
     def abandon_rows(self) -> None:
         """Keeps PyMySQL from reading the rows that are left, which it does even as garbage."""
@@ -136,6 +121,20 @@ class _Session(pymysql.connections.Connection):
         if self.open:
             self.close()
 
+    def _write_bytes(self, data: bytes) -> None:
+        """Sends `data`; of a server that does not take our certificate, reads why it left.
+
+        TLS 1.3 judges a client after its handshake, so that writing fails first, without a reason.
+        """
+        if self._login.identity is None or self._is_in:
+            super()._write_bytes(data)  # type: ignore[misc]  # left out of the stubs
+            return
+        try:
+            self._sock.sendall(data)
+        except OSError:
+            self._sock.recv(1)
+            raise
+
     def _begin_login(self) -> None:
         self._running.close()
         self._running.enter_context(self._attempt.stages.stage(StageName.AUTH))
@@ -146,6 +145,8 @@ class _Session(pymysql.connections.Connection):
         PyMySQL before 1.2 has no such check and logs in without TLS.
         """
         super()._get_server_information()  # type: ignore[misc]  # left out of the stubs
+        if self._login.method == "ldap":
+            self._auth_plugin_name = "mysql_clear_password"  # else a hash would be sent unasked
         if self._login.tls_mode != "disable" and not self.server_capabilities & CLIENT.SSL:
             raise sql_errors.NO_TLS.at(StageName.TLS)
 

@@ -7,6 +7,7 @@ server's error text is kept, cleaned, behind the errno.
 
 from __future__ import annotations
 
+import ssl
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import NoReturn
 
 import pymysql
 
-from reconciler.clients import sql_errors, tcp
+from reconciler.clients import sql_errors, tcp, tls
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
@@ -66,6 +67,19 @@ _MEANINGS = {
     3159: _TLS_REQUIRED,
     4151: sql_errors.LOGIN_REFUSED,
 }
+_NO_DIRECTORY = Meaning(
+    reason=Reason.PROTOCOL_ERROR,
+    message="the server checks the password itself and asks no directory",
+    hint="use `auth: {method: password}`",
+)
+#: Ways to log in whose password a server keeps itself.
+_HASHING = (
+    "caching_sha2_password",
+    "client_ed25519",
+    "mysql_native_password",
+    "mysql_old_password",
+    "sha256_password",
+)
 _UNKNOWN_VARIABLE = 1193
 #: The lowest errno of PyMySQL's own; above stand MySQL's newer server errors again.
 _OWN_CODES = range(2000, 3000)
@@ -105,6 +119,17 @@ class _Refuse:
         raise sql_errors.CLEARTEXT_REFUSED.at(StageName.AUTH)
 
 
+class _RefuseToHash:
+    """An authentication plugin that sends nothing, where a directory has the password."""
+
+    def __init__(self, connection: pymysql.Connection) -> None:
+        del connection
+
+    def authenticate(self, packet: object) -> NoReturn:
+        del packet
+        raise _NO_DIRECTORY.at(StageName.AUTH)
+
+
 def refused_plugins(login: Login) -> dict[str, Callable[[pymysql.Connection], object]]:
     """Returns the ways to log in that are not used, in PyMySQL's form.
 
@@ -112,6 +137,8 @@ def refused_plugins(login: Login) -> dict[str, Callable[[pymysql.Connection], ob
     password as it is, which only a server that has proved who it is may ask for; the full exchange
     of `sha256_password` does so too, and is left to TLS of any kind, as in MySQL's own client.
     """
+    if login.method == "ldap":
+        return dict.fromkeys(_HASHING, _RefuseToHash)
     names = ["mysql_old_password"]
     if not login.is_verified:
         names += ["dialog", "mysql_clear_password"]
@@ -157,7 +184,8 @@ def _explain(error: Exception, login: Login, attempt: Attempt) -> ConnectionFail
         code, sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
     )
     if meaning is sql_errors.LOGIN_REFUSED and login.password is None:
-        meaning = sql_errors.PASSWORD_WANTED
+        is_certified = login.method == "clientCertificate"
+        meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.PASSWORD_WANTED
     if code in _OWN_CODES:
         return meaning.at(stage)
     return sql_errors.refused(attempt, meaning, str(code), str(error.args[1]))
@@ -166,5 +194,7 @@ def _explain(error: Exception, login: Login, attempt: Attempt) -> ConnectionFail
 def _broken(error: BaseException | None, attempt: Attempt) -> ConnectionFailed:
     if attempt.is_over or isinstance(error, TimeoutError):
         return attempt.timed_out()
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return tls.failure(error)  # TLS 1.3 judges a client after its handshake
     stage = attempt.stages.last or StageName.TCP
     return tcp.cut(error if isinstance(error, OSError) else None, stage)

@@ -23,7 +23,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn, PGresult
 
-from reconciler.clients import postgresql_refusals, sql, sql_errors, tcp
+from reconciler.clients import postgresql_refusals, sql, sql_errors, tcp, tls_identity
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
@@ -47,14 +47,16 @@ _NEUTRAL: dict[str, str | int] = {
     "options": "",
     "passfile": _NO_FILE,
     "requirepeer": "",
+    "sslcert": _NO_FILE,
     "sslcertmode": "disable",
     "sslcompression": 0,
     "sslcrl": _NO_FILE,
     "sslcrldir": "",
     "sslnegotiation": "postgres",
     "sslsni": 1,
+    "sslkey": _NO_FILE,
+    "sslpassword": "",
     "ssl_max_protocol_version": "",
-    "ssl_min_protocol_version": "TLSv1.2",
     "target_session_attrs": "any",
 }
 #: Parameters that older versions of libpq do not know, and do not need.
@@ -69,6 +71,9 @@ _ACCEPTED_LOGINS = {
     "verify-ca": "none,scram-sha-256,md5,password",
     "verify-full": "none,scram-sha-256,md5,password",
 }
+#: The one way to log in that belongs to a method, whatever the mode: a directory needs the password
+#: as it is; with a certificate nothing more is to be asked for.
+_ONLY_LOGIN = {"ldap": "password", "clientCertificate": "none"}
 #: Where systems keep their authorities in one file: Debian and Alpine, Fedora, SUSE, RHEL, BSD and
 #: macOS (the list of Go's crypto/x509). The OpenSSL inside psycopg knows another system's paths.
 _AUTHORITIES = (
@@ -129,8 +134,9 @@ DRIVER = sql.Driver(open_connection=open_connection, check=check)
 def _log_in(login: Login, attempt: Attempt) -> PGconn:
     if not login.username:  # libpq would take the name of the OS user
         raise sql_errors.PASSWORD_WANTED.at(StageName.AUTH)
-    with _authorities_file(login) as authorities:
-        handshake = _connect(login, authorities, attempt)
+    with _authorities_file(login) as authorities, _identity_files(login) as own:
+        material: dict[str, str | int] = {"sslrootcert": authorities, **own}
+        handshake = _connect(login, material, attempt)
         try:
             _authenticate(handshake, login, attempt)
         except BaseException:
@@ -148,10 +154,10 @@ def _authenticate(handshake: _Handshake, login: Login, attempt: Attempt) -> None
                 raise postgresql_refusals.explain_tls(connection, login, attempt)
     with attempt.stages.stage(StageName.AUTH):
         if not handshake.leave(_AUTH_STATES, attempt.connect_by):
-            raise postgresql_refusals.explain_login(connection, attempt)
+            raise postgresql_refusals.explain_login(connection, login, attempt)
 
 
-def _connect(login: Login, authorities: str, attempt: Attempt) -> _Handshake:
+def _connect(login: Login, material: dict[str, str | int], attempt: Attempt) -> _Handshake:
     """Returns a connection that has reached a server and sent nothing of the login yet.
 
     Addresses are tried in order, each for an even share of the time that is left.
@@ -163,7 +169,7 @@ def _connect(login: Login, authorities: str, attempt: Attempt) -> _Handshake:
         for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
             stage.detail = address
             share = time.monotonic() + max(0.0, attempt.connect_by - time.monotonic()) / left
-            connection = pq.PGconn.connect_start(_conninfo(login, address, authorities))
+            connection = pq.PGconn.connect_start(_conninfo(login, address, material))
             try:
                 return _reach(connection, attempt, share)
             except BaseException as error:
@@ -219,27 +225,42 @@ def _wait(connection: PGconn, events: int, attempt: Attempt, by: float) -> None:
         raise attempt.timed_out()
 
 
-def _conninfo(login: Login, address: str, authorities: str) -> bytes:
+def _conninfo(login: Login, address: str, material: dict[str, str | int]) -> bytes:
     folder, _, port = login.socket.rpartition("/.s.PGSQL.")
     place: dict[str, str | int] = (
         {"host": folder or "/", "port": port}
         if login.socket
-        else {"host": login.host, "hostaddr": address, "port": login.port}
+        else {"host": login.certified_name, "hostaddr": address, "port": login.port}
     )
-    parameters: dict[str, str | int] = (
-        _NEUTRAL
-        | place
-        | {
-            "dbname": login.database,
-            "user": login.username,
-            "password": login.password.reveal() if login.password else "",
-            "sslmode": login.tls_mode,
-            "sslrootcert": authorities,
-            "require_auth": _ACCEPTED_LOGINS[login.tls_mode],
-        }
-    )
+    parameters: dict[str, str | int] = {
+        **_NEUTRAL,
+        **login.options,
+        **place,
+        "dbname": login.database,
+        "user": login.username,
+        "password": login.password.reveal() if login.password else "",
+        "sslmode": login.tls_mode,
+        "ssl_min_protocol_version": f"TLSv{login.tls_minimum}",
+        "require_auth": _ONLY_LOGIN.get(login.method, _ACCEPTED_LOGINS[login.tls_mode]),
+        **material,
+    }
     known = {name: value for name, value in parameters.items() if name in _KNOWN}
     return make_conninfo("", **known).encode()
+
+
+@contextmanager
+def _identity_files(login: Login) -> Iterator[dict[str, str | int]]:
+    """Yields the parameters of a client certificate; libpq takes it from files only."""
+    if login.identity is None or login.tls_mode == "disable":
+        yield {}
+        return
+    with tls_identity.as_files(login.identity) as files:
+        yield {
+            "sslcert": files.certificate,
+            "sslkey": files.key,
+            "sslpassword": files.passphrase,
+            "sslcertmode": "allow",
+        }
 
 
 @contextmanager

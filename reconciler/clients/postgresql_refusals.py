@@ -54,6 +54,19 @@ _NOT_POSTGRESQL = Meaning(
     hint="check that `port` belongs to a PostgreSQL server",
 )
 
+#: What it means, by method, that a server asks for another way to log in than the method's own.
+_OTHER_LOGIN = {
+    "ldap": Meaning(
+        reason=Reason.PROTOCOL_ERROR,
+        message="the server checks the password itself and asks no directory; nothing was sent",
+        hint="use `auth: {method: password}`",
+    ),
+    "clientCertificate": Meaning(
+        reason=Reason.AUTH_FAILED,
+        message="the server asks for a password and not for a client certificate",
+        hint="let the server's rule for this user be `cert`, or use `auth: {method: password}`",
+    ),
+}
 #: What else than `S` a server may answer to the request for TLS.
 _ANSWERS = {b"N": sql_errors.NO_TLS}
 
@@ -95,7 +108,7 @@ def text_of(connection: PGconn) -> str:
     return connection.error_message.decode("utf-8", "replace")
 
 
-def explain_login(connection: PGconn, attempt: Attempt) -> ConnectionFailed:
+def explain_login(connection: PGconn, login: Login, attempt: Attempt) -> ConnectionFailed:
     """Returns why the server, or libpq on our behalf, ended the login.
 
     AuthFailed only where a password was asked for and the code says that it was refused: whatever
@@ -108,14 +121,18 @@ def explain_login(connection: PGconn, attempt: Attempt) -> ConnectionFailed:
         if connection.used_password and code.startswith(_LOGIN_CLASSES):
             meaning = sql_errors.LOGIN_REFUSED
         elif code.startswith("28"):
-            meaning = sql_errors.NOT_LET_IN
+            is_certified = login.method == "clientCertificate"
+            meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.NOT_LET_IN
         else:
             meaning = _meaning(code, sql_errors.CONNECTION_REFUSED)
         return sql_errors.refused(attempt, meaning, code, found["text"])
     if connection.used_password and "password authentication failed" in text:
         return sql_errors.LOGIN_REFUSED.at(StageName.AUTH)
     if any(words in text for words in _OWN_REFUSAL):
-        return sql_errors.CLEARTEXT_REFUSED.at(StageName.AUTH)
+        return _OTHER_LOGIN.get(login.method, sql_errors.CLEARTEXT_REFUSED).at(StageName.AUTH)
+    if login.identity is not None and "SSL error" in text:
+        # TLS 1.3 judges a client after the client's handshake is done (RFC 8446, section 4.4.2.4)
+        return _explain_handshake(connection, login, attempt)
     return tcp.cut(None, StageName.AUTH)
 
 
@@ -142,6 +159,10 @@ def explain_tls(connection: PGconn, login: Login, attempt: Attempt) -> Connectio
     if found is not None:  # a server that is full says so instead of answering the request
         meaning = _meaning(found["code"], sql_errors.CONNECTION_REFUSED)
         return sql_errors.refused(attempt, meaning, found["code"], found["text"])
+    return _explain_handshake(connection, login, attempt)
+
+
+def _explain_handshake(connection: PGconn, login: Login, attempt: Attempt) -> ConnectionFailed:
     try:
         meaning = _shake_hands_again(connection.hostaddr.decode(), login, attempt)
     except ConnectionFailed as error:  # the file of `tls.ca` holds no certificate
@@ -171,6 +192,10 @@ def _shake_hands_again(address: str, login: Login, attempt: Attempt) -> Meaning:
         answer = plain.recv(1)
         if answer != b"S":
             return _ANSWERS.get(answer, _NOT_POSTGRESQL)
-        context = tls.context(tls.TlsMode(login.tls_mode), login.ca)
-        with context.wrap_socket(plain, server_hostname=login.host):
+        context = tls.context(
+            tls.TlsMode(login.tls_mode), login.ca, own=login.identity, minimum=login.tls_minimum
+        )
+        with context.wrap_socket(plain, server_hostname=login.certified_name) as wrapped:
+            if login.identity is not None:
+                wrapped.recv(1)  # an alert, or nothing until the time is up
             return _TRUST_THE_ROOT if login.is_verified else _HANDSHAKE_FAILED

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.errors import ConnectionFailed
@@ -18,6 +19,9 @@ from reconciler.kinds import engines
 from reconciler.model import JsonObject, Reason, StageName
 from reconciler.redact import Secret
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.clients.tls_identity import Identity
 
 
 class DbapiConnection(Protocol):
@@ -41,10 +45,12 @@ class Driver:
 
 #: Name of the driver -> where its `Driver` is.
 DRIVERS = {
+    "clickhouse_connect": "reconciler.clients.clickhouse:DRIVER",
     "duckdb": "reconciler.clients.duckdb:DRIVER",
     "psycopg": "reconciler.clients.postgresql:DRIVER",
     "pymysql": "reconciler.clients.mysql:DRIVER",
     "sqlite3": "reconciler.clients.sqlite:DRIVER",
+    "trino": "reconciler.clients.trino:DRIVER",
 }
 
 
@@ -80,11 +86,13 @@ def describe(
     addresses: tuple[str, ...],
     ca: str,
     path: str,
+    identity: Identity | None = None,
 ) -> Login:
     """Returns the login that a normalised `spec` asks for.
 
     `secrets` maps the JSON pointer of each reference inside `spec` to its value. `path` is where a
-    database in a file lies, absolute; `ca` is the text behind `tls.ca`, or empty.
+    database in a file lies, absolute; `ca` is the text behind `tls.ca`, or empty; `identity` is
+    what `identity_of` returns.
     """
     row = engines.ENGINES[spec["engine"]]
     if row.is_file:
@@ -98,8 +106,13 @@ def describe(
         database=spec["database"],
         username=auth.get("username", ""),
         password=secrets.get("/auth/password"),
+        method=auth["method"],
         tls_mode=_tls_mode(spec),
         ca=ca,
+        server_name=spec["tls"].get("serverName", ""),
+        tls_minimum=spec["tls"].get("minimumVersion", "1.2"),
+        identity=identity,
+        options=row.parameters(spec.get("options", {})),
     )
 
 
@@ -107,6 +120,36 @@ def _tls_mode(spec: JsonObject) -> str:
     """Returns the mode to log in with; beside a socket the default, a host's name, means none."""
     mode: str = spec["tls"]["mode"]
     return "disable" if "socket" in spec and mode == "verify-full" else mode
+
+
+def identity_of(
+    spec: JsonObject,
+    secrets: Mapping[str, Secret],
+    read_public: Callable[[JsonObject], str],
+    now: datetime,
+) -> Identity | None:
+    """Returns the client certificate that a normalised `spec` shows, None where it names none.
+
+    Raises:
+        ConnectionFailed: TlsFailure or CertificateExpired, when it is not in force at `now`.
+        SecretError: as `read_public`.
+    """
+    if spec.get("auth", {}).get("method") == "clientCertificate":
+        block, at = spec["auth"], "/auth"
+    elif "clientCertificate" in spec.get("tls", {}):
+        block, at = spec["tls"]["clientCertificate"], "/tls/clientCertificate"
+    else:
+        return None
+    from reconciler.clients import tls_identity
+
+    own = tls_identity.identity(
+        read_public(block["certificate"]),
+        secrets[f"{at}/key"],
+        secrets.get(f"{at}/keyPassphrase"),
+        at,
+    )
+    own.check(now)
+    return own
 
 
 def open_connection(engine: str, login: Login, attempt: Attempt) -> DbapiConnection:

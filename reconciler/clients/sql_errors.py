@@ -26,6 +26,11 @@ PASSWORD_WANTED = Meaning(
     message="the server wants a user name and a password, and the manifest gives none",
     hint="give one: `auth: {method: password, username: NAME, password: {env: NAME}}`",
 )
+CERTIFICATE_REFUSED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the server does not let this user in with the client certificate",
+    hint="check `auth.username`, and which certificate the server expects of this user",
+)
 NOT_LET_IN = Meaning(
     reason=Reason.PERMISSION_DENIED,
     message="the server lets no such user in from here, and was sent no password",

@@ -177,7 +177,7 @@ _NO_CHECK_TIME = 0x200000
 
 
 #: `tls.minimumVersion` -> the oldest version that is spoken.
-_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 @lru_cache(maxsize=256)
@@ -191,7 +191,7 @@ def context(
 ) -> ssl.SSLContext:
     """Returns the shared context for `mode`; `ca`, PEM text, replaces the machine's authorities.
 
-    `own` is shown to a server that asks who we are. `minimum` is a key of `_VERSIONS`; TLS 1.2 is
+    `own` is shown to a server that asks who we are. `minimum` is a key of `VERSIONS`; TLS 1.2 is
     the oldest (RFC 8996). `ignore_expiry` is for reading *when* a certificate expired, after a
     handshake failed for it; nothing may be sent over such a connection.
 
@@ -200,7 +200,7 @@ def context(
         SecretError: the key of `own` cannot be read.
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.minimum_version = _VERSIONS[minimum]
+    made.minimum_version = VERSIONS[minimum]
     made.check_hostname = mode is TlsMode.VERIFY_FULL
     made.verify_mode = ssl.CERT_NONE if mode is TlsMode.REQUIRE else ssl.CERT_REQUIRED
     if mode is not TlsMode.REQUIRE:

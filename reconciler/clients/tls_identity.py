@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import field
 from datetime import datetime
 from functools import lru_cache
@@ -25,7 +27,8 @@ from reconciler.model import Reason, StageName
 from reconciler.redact import Secret
 from reconciler.values import dataclass
 
-_KEY = "/tls/clientCertificate/key"
+#: JSON pointer, inside `spec`, of the block that names the certificate beside a login.
+BESIDE = "/tls/clientCertificate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,13 @@ class Identity:
     digest: str
     key: Secret = field(compare=False)
     passphrase: Secret | None = field(compare=False)
+    #: JSON pointer, inside `spec`, of the block that names it; for messages
+    at: str = field(default=BESIDE, compare=False)
+
+    @property
+    def field(self) -> str:
+        """The block as messages call it: `tls.clientCertificate`."""
+        return self.at[1:].replace("/", ".")
 
     def check(self, now: datetime) -> None:
         """Does nothing where the certificate is in force at `now`.
@@ -45,14 +55,14 @@ class Identity:
         Raises:
             ConnectionFailed: TlsFailure or CertificateExpired: no server would accept it.
         """
-        leaf = _certificates(self.certificate)[0]
+        leaf = _certificates(self)[0]
         if leaf.not_valid_after_utc < now:
             raise ConnectionFailed(
                 Reason.CERTIFICATE_EXPIRED,
                 StageName.TLS,
                 f"the client certificate has expired; it was valid until "
                 f"{leaf.not_valid_after_utc.date()}",
-                "put a new one where `tls.clientCertificate` points to",
+                f"put a new one where `{self.field}` points to",
             )
         if leaf.not_valid_before_utc > now:
             raise ConnectionFailed(
@@ -63,14 +73,20 @@ class Identity:
             )
 
 
-def identity(certificate: str, key: Secret, passphrase: Secret | None) -> Identity:
-    """Returns the identity of PEM texts, not yet judged."""
+def identity(
+    certificate: str, key: Secret, passphrase: Secret | None, at: str = BESIDE
+) -> Identity:
+    """Returns the identity of PEM texts, not yet judged; `at` is where `spec` names them."""
     hashed = hashlib.sha256()
     for part in (key, passphrase):
         text = part.reveal().encode() if part else b""
         hashed.update(len(text).to_bytes(8) + text)
     return Identity(
-        certificate=certificate, digest=hashed.hexdigest(), key=key, passphrase=passphrase
+        certificate=certificate,
+        digest=hashed.hexdigest(),
+        key=key,
+        passphrase=passphrase,
+        at=at,
     )
 
 
@@ -81,21 +97,8 @@ def install(context: ssl.SSLContext, own: Identity) -> None:
         SecretError: the key cannot be read.
         ConnectionFailed: TlsFailure, when there is no certificate, or it is not of this key.
     """
-    chain, key = _certificates(own.certificate), _private_key(own)
-    if chain[0].public_key() != key.public_key():
-        raise ConnectionFailed(
-            Reason.TLS_FAILURE,
-            StageName.TLS,
-            "the key of `tls.clientCertificate` is not the key of its certificate",
-            "name both files of one pair; the certificate's own block comes first in its file",
-        )
-    once = secrets.token_urlsafe().encode()
-    sealed = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(once),
-    )
-    blocks = b"".join(block.public_bytes(serialization.Encoding.PEM) for block in chain)
+    once = secrets.token_urlsafe()
+    blocks, sealed = _sealed(own, once)
     with NamedTemporaryFile() as file:  # mode 0600
         file.write(blocks + sealed)
         file.flush()
@@ -110,17 +113,65 @@ def install(context: ssl.SSLContext, own: Identity) -> None:
             ) from None
 
 
-@lru_cache(maxsize=256)
-def _certificates(text: str) -> list[x509.Certificate]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Where a certificate and its key lie for a moment, and what opens the key."""
+
+    certificate: str
+    key: str
+    passphrase: str
+
+
+@contextmanager
+def as_files(own: Identity) -> Iterator[Files]:
+    """Yields `own` as files for a library that reads nothing else; they are gone afterwards.
+
+    Raises:
+        SecretError: the key cannot be read.
+        ConnectionFailed: TlsFailure, when there is no certificate, or it is not of this key.
+    """
+    once = secrets.token_urlsafe()
+    blocks, sealed = _sealed(own, once)
+    with NamedTemporaryFile() as certificate, NamedTemporaryFile() as key:  # mode 0600
+        for file, content in ((certificate, blocks), (key, sealed)):
+            file.write(content)
+            file.flush()
+        yield Files(certificate=certificate.name, key=key.name, passphrase=once)
+
+
+def _sealed(own: Identity, once: str) -> tuple[bytes, bytes]:
+    """Returns the certificates of `own` and its key, encrypted with the passphrase `once`."""
+    chain, key = _certificates(own), _private_key(own)
+    if chain[0].public_key() != key.public_key():
+        raise ConnectionFailed(
+            Reason.TLS_FAILURE,
+            StageName.TLS,
+            f"the key of `{own.field}` is not the key of its certificate",
+            "name both files of one pair; the certificate's own block comes first in its file",
+        )
+    sealed = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(once.encode()),
+    )
+    return b"".join(block.public_bytes(serialization.Encoding.PEM) for block in chain), sealed
+
+
+def _certificates(own: Identity) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(text.encode())
+        return _parsed(own.certificate)
     except ValueError:
         raise ConnectionFailed(
             Reason.TLS_FAILURE,
             StageName.TLS,
-            "the file of `tls.clientCertificate.certificate` holds no PEM certificate",
+            f"the file of `{own.field}.certificate` holds no PEM certificate",
             "it must hold a block that begins with `-----BEGIN CERTIFICATE-----`",
         ) from None
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(text.encode())
 
 
 def _private_key(own: Identity) -> PrivateKeyTypes:
@@ -130,13 +181,15 @@ def _private_key(own: Identity) -> PrivateKeyTypes:
     except TypeError:  # a passphrase is missing, or there is nothing to be opened with it
         if passphrase is None:
             raise SecretError(
-                f"the key at {_KEY} is encrypted",
+                f"the key at {own.at}/key is encrypted",
                 "name its passphrase: `keyPassphrase: {env: NAME}`",
             ) from None
-        raise SecretError(f"the key at {_KEY} is not encrypted", "remove `keyPassphrase`") from None
+        raise SecretError(
+            f"the key at {own.at}/key is not encrypted", "remove `keyPassphrase`"
+        ) from None
     except (ValueError, UnsupportedAlgorithm):
         wrong = "has another passphrase, or is" if passphrase else "is"
         raise SecretError(
-            f"the key at {_KEY} {wrong} no private key in PEM",
+            f"the key at {own.at}/key {wrong} no private key in PEM",
             "it is a block that begins with `-----BEGIN ... PRIVATE KEY-----`",
         ) from None

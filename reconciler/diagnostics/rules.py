@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from reconciler import kinds
 from reconciler.diagnostics import names, references, trails, wording
+from reconciler.kinds import engines
 from reconciler.kinds.schema_tree import Role
 from reconciler.kinds.shape import Choice
 from reconciler.model import Document, Json, Path
@@ -24,6 +25,8 @@ READ_ONLY = frozenset(
 )  # fmt: skip
 #: With more fields than this the hint would be a list that nobody reads.
 LONGEST_LIST = 16
+#: With more owners than this a field's message would be one.
+LONGEST_CHOICE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,9 @@ def _unknown_field(path: Path, known: Iterable[str], elsewhere: Mapping[str, Cho
     key = str(path[-1])
     if key in elsewhere:
         choice = elsewhere[key]
-        message = f"`{key}` belongs to {choice.field} {wording.quoted(choice.values)}"
+        is_short = len(choice.values) <= LONGEST_CHOICE
+        owner = f"{choice.field} {wording.quoted(choice.values)}"
+        message = f"`{key}` belongs to {owner if is_short else f'other {choice.field}s'}"
         hint = f"delete it, or choose another `{choice.field}`"
         return Fault(code="E113", path=path, message=message, hint=hint, is_key=True)
     if key in READ_ONLY:
@@ -172,7 +177,8 @@ def _is_number(value: Json) -> bool:
 
 def _allowed(failure: Failure) -> Iterator[Fault]:
     allowed = failure.limit if isinstance(failure.limit, list) else [failure.limit]
-    near = wording.similar(str(failure.value), (str(entry) for entry in allowed))
+    near = engines.named(str(failure.value)) if failure.path == ("spec", "engine") else ""
+    near = near or wording.similar(str(failure.value), (str(entry) for entry in allowed))
     one_of = "one of " if len(allowed) > 1 else ""
     yield Fault(
         code="E106",

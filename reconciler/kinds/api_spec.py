@@ -11,13 +11,13 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import Field, JsonValue, WithJsonSchema
 
 from reconciler.auth import ApiAuth
+from reconciler.auth.client_certificate import ClientCertificate
 from reconciler.auth.none import NoneAuth
 from reconciler.auth.spec_model import (
     INTEGRAL,
     MASKED,
     FieldName,
     PublicReference,
-    SecretReference,
     SpecModel,
     whole,
 )
@@ -60,18 +60,6 @@ class ApiTimeout(SpecModel):
 
     connect: Duration = Field(default="5s", description="Until the connection is open.")
     total: Duration = Field(default="30s", description="Until the whole answer is read.")
-
-
-class ClientCertificate(SpecModel):
-    """A certificate that says who we are, and its key."""
-
-    certificate: PublicReference = Field(
-        description="Where the certificate is, in PEM, with those that lead to its authority."
-    )
-    key: SecretReference = Field(description="Where its private key is, in PEM.")
-    key_passphrase: SecretReference | None = Field(
-        default=None, description="Where the passphrase of the key is, if it has one."
-    )
 
 
 class ApiTls(SpecModel):

@@ -2,48 +2,196 @@
 
 Pure and free of pydantic, since `validate` and `clients` read it too. An engine that speaks through
 a driver that is there already is one more row and nothing else: the discriminator of
-`SqlConnection`, its JSON Schema, its default port and the choice of the driver all follow.
+`SqlConnection`, its JSON Schema, its default port, its options, the ways to log in, the hint for a
+near miss, the scaffold, the support table of README and the choice of the driver all follow. What
+a row is made of, and the options and limits that rows share, are in `engine_traits`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from reconciler.values import dataclass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """One SQL engine, as users name it in `spec.engine`."""
-
-    name: str
-    #: what speaks to it, a key of the driver table in `clients`
-    driver: str
-    #: TCP port when the manifest names none; None for a database in a file, which has no server
-    default_port: int | None
-    #: extra of this package that installs the driver; empty when Python brings it
-    extra: str
-    #: whether the driver can connect to a socket in the file system
-    has_socket: bool = False
-
-    @property
-    def is_file(self) -> bool:
-        """Whether the database is a file: no host, port, TLS or login exist then."""
-        return self.default_port is None
-
+from reconciler.kinds import engine_traits as traits
+from reconciler.kinds.engine_traits import Engine
 
 #: Every engine, in the order in which messages and the schema list them.
 ROWS: Final = (
     Engine(
-        name="postgresql", driver="psycopg", default_port=5432, extra="postgres", has_socket=True
+        name="postgresql",
+        title="PostgreSQL",
+        aliases=(
+            "postgres", "pg", "psql", "postgresql+psycopg", "postgresql+psycopg2",
+            "django.db.backends.postgresql", "django.db.backends.postgresql_psycopg2",
+            "postgresdart", "postgresnet", "alloydb", "aurora-postgresql", "neon", "supabase",
+        ),
+        driver="psycopg",
+        library="psycopg 3",
+        extra="postgres",
+        default_port=5432,
+        dialect="postgresql+psycopg",
+        options=traits.POSTGRESQL_OPTIONS,
+        has_socket=True,
+        tested=traits.Tested.REAL,
+        tested_on="a real server",
     ),
-    Engine(name="mysql", driver="pymysql", default_port=3306, extra="mysql", has_socket=True),
-    Engine(name="mariadb", driver="pymysql", default_port=3306, extra="mysql", has_socket=True),
-    Engine(name="sqlite", driver="sqlite3", default_port=None, extra=""),
-    Engine(name="duckdb", driver="duckdb", default_port=None, extra="duckdb"),
-)
+    Engine(
+        name="timescaledb",
+        title="TimescaleDB",
+        aliases=("timescale", "tigerdata"),
+        driver="psycopg",
+        library="psycopg 3",
+        extra="postgres",
+        default_port=5432,
+        dialect="postgresql+psycopg",
+        options=traits.POSTGRESQL_OPTIONS,
+        has_socket=True,
+        tested=traits.Tested.PEER,
+        tested_on="a real PostgreSQL server, of which it is an extension",
+    ),
+    Engine(
+        name="redshift",
+        title="Amazon Redshift",
+        aliases=("amazon-redshift", "aws-redshift", "redshift+psycopg2", "django_redshift_backend"),
+        driver="psycopg",
+        library="psycopg 3",
+        extra="postgres",
+        default_port=5439,
+        # SQLAlchemy's dialect of PostgreSQL asks a new connection for what Redshift lacks
+        dialect="",
+        methods=traits.PASSWORD_METHODS,
+        options=traits.REDSHIFT_OPTIONS,
+        has_client_certificate=False,
+        tested=traits.Tested.NOT,
+        tested_on="not tested; its driver is, on PostgreSQL",
+    ),
+    Engine(
+        name="cockroachdb",
+        title="CockroachDB",
+        aliases=("cockroach", "crdb", "cockroachdb+psycopg", "django_cockroachdb"),
+        driver="psycopg",
+        library="psycopg 3",
+        extra="postgres",
+        default_port=26257,
+        # SQLAlchemy's dialect of PostgreSQL refuses the version that CockroachDB states
+        dialect="",
+        options=traits.POSTGRESQL_OPTIONS,
+        has_socket=True,
+        tested=traits.Tested.NOT,
+        tested_on="not tested; its driver is, on PostgreSQL",
+    ),
+    Engine(
+        name="yugabytedb",
+        title="YugabyteDB",
+        aliases=("yugabyte", "ysql", "django_yugabytedb"),
+        driver="psycopg",
+        library="psycopg 3",
+        extra="postgres",
+        default_port=5433,
+        dialect="postgresql+psycopg",
+        options=traits.POSTGRESQL_OPTIONS,
+        has_socket=True,
+        tested=traits.Tested.NOT,
+        tested_on="not tested; its driver is, on PostgreSQL",
+    ),
+    Engine(
+        name="mysql",
+        title="MySQL",
+        aliases=(
+            "mysql+pymysql", "mysql+mysqldb", "mysqlnet", "django.db.backends.mysql",
+            "percona", "aurora", "aurora-mysql",
+        ),
+        driver="pymysql",
+        library="PyMySQL",
+        extra="mysql",
+        default_port=3306,
+        dialect="mysql+pymysql",
+        options=traits.MYSQL_OPTIONS,
+        has_socket=True,
+        tested=traits.Tested.PEER,
+        tested_on="a real MariaDB server, which speaks its protocol",
+    ),
+    Engine(
+        name="mariadb",
+        title="MariaDB",
+        aliases=("mariadb+pymysql", "maria"),
+        driver="pymysql",
+        library="PyMySQL",
+        extra="mysql",
+        default_port=3306,
+        dialect="mariadb+pymysql",
+        options=traits.MYSQL_OPTIONS,
+        has_socket=True,
+        tested=traits.Tested.REAL,
+        tested_on="a real server",
+    ),
+    Engine(
+        name="clickhouse",
+        title="ClickHouse",
+        aliases=("ch", "clickhousedb", "clickhouse+http", "clickhouse+native", "clickhouse-cloud"),
+        driver="clickhouse_connect",
+        library="clickhouse-connect",
+        extra="clickhouse",
+        # its HTTPS port, since TLS is on unless the manifest says otherwise; plain HTTP is 8123
+        default_port=8443,
+        dialect="clickhousedb+connect",
+        methods=traits.HTTP_METHODS,
+        options=traits.CLICKHOUSE_OPTIONS,
+        tested=traits.Tested.REAL,
+        tested_on="the real engine (chdb) behind a small HTTP front",
+    ),
+    Engine(
+        name="trino",
+        title="Trino",
+        aliases=("starburst", "trino+rest", "galaxy"),
+        driver="trino",
+        library="trino",
+        extra="trino",
+        default_port=443,
+        dialect="trino",
+        methods=traits.HTTP_METHODS,
+        options=traits.TRINO_OPTIONS,
+        tested=traits.Tested.PEER,
+        tested_on="a protocol peer",
+    ),
+    Engine(
+        name="sqlite",
+        title="SQLite",
+        aliases=("sqlite3", "sqlite+pysqlite", "django.db.backends.sqlite3"),
+        driver="sqlite3",
+        library="Python's own",
+        extra="",
+        default_port=None,
+        dialect="sqlite",
+        methods=(),
+        tested=traits.Tested.REAL,
+        tested_on="real files",
+    ),
+    Engine(
+        name="duckdb",
+        title="DuckDB",
+        aliases=("duck", "duckdb_engine", "duckdb+duckdb_engine"),
+        driver="duckdb",
+        library="duckdb",
+        extra="duckdb",
+        default_port=None,
+        dialect="duckdb",
+        methods=(),
+        tested=traits.Tested.REAL,
+        tested_on="real files",
+    ),
+)  # fmt: skip
 
 #: Name -> engine.
 ENGINES: Final = {row.name: row for row in ROWS}
 SERVER_ENGINES: Final = tuple(row.name for row in ROWS if not row.is_file)
 FILE_ENGINES: Final = tuple(row.name for row in ROWS if row.is_file)
+#: What people and other systems call an engine, in lower case -> our name.
+_ALIASES: Final = {
+    alias: row.name for row in ROWS for alias in (row.name, row.title.lower(), *row.aliases)
+}
+
+
+def named(text: str) -> str:
+    """Returns the engine that `text` means, by name or alias, in any case and spacing, or `""`."""
+    plain = text.strip().lower()
+    return _ALIASES.get(plain) or _ALIASES.get(plain.replace(" ", "").replace("_", ""), "")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler import kinds
-from reconciler.kinds import addresses, hops, limits
+from reconciler.kinds import addresses, hops, limits, sql_access
 from reconciler.kinds.engines import ENGINES
 from reconciler.model import Endpoint, JsonObject
 
@@ -109,6 +109,8 @@ def endpoint(spec: JsonObject) -> Endpoint:
 
 
 def _server_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    wrong = tuple(sql_access.findings(spec))
+    yield from wrong
     if "socket" in spec:
         yield from _socket_findings(spec)
     elif "host" not in spec:
@@ -121,7 +123,7 @@ def _server_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
     else:
         host = tuple(_host_findings(spec["host"]))
         yield from host
-        if not host and not addresses.is_loopback(spec["host"]):
+        if not (host or wrong or addresses.is_loopback(spec["host"])):
             yield from _warnings(spec)
 
 
@@ -217,7 +219,8 @@ KIND: Final = kinds.Kind(
     name="SqlConnection",
     alias="sql",
     access_fields=(
-        frozenset({"engine", "host", "port", "database", "auth", "tls"}) | hops.ACCESS_FIELDS
+        frozenset({"engine", "host", "port", "database", "auth", "tls", "options"})
+        | hops.ACCESS_FIELDS
     ),
     model="reconciler.kinds.sql_spec:SqlConnection",
     checks=checks,

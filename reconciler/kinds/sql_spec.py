@@ -7,11 +7,13 @@ its default port, come from the table in `engines`.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter, WithJsonSchema, model_validator
 
 from reconciler.auth import SqlAuth
+from reconciler.auth.client_certificate import ClientCertificate
 from reconciler.auth.none import NoneAuth
 from reconciler.auth.spec_model import (
     INTEGRAL,
@@ -22,6 +24,7 @@ from reconciler.auth.spec_model import (
     whole,
 )
 from reconciler.kinds import engines
+from reconciler.kinds.engine_traits import Engine
 from reconciler.kinds.fields import Count, Duration, Health, Port
 from reconciler.kinds.hops_spec import SOCKET, Proxy, SocketPath, Ssh
 from reconciler.kinds.metadata_spec import Intent, Metadata
@@ -45,7 +48,7 @@ class SqlTimeout(SpecModel):
 
 
 class SqlTls(SpecModel):
-    """How the server proves who it is."""
+    """How the server proves who it is, and how we do."""
 
     mode: Literal["verify-full", "verify-ca", "require", "disable"] = Field(
         default="verify-full",
@@ -56,6 +59,17 @@ class SqlTls(SpecModel):
     )
     ca: PublicReference | None = Field(
         default=None, description="Certificate authorities to trust instead of the system's."
+    )
+    client_certificate: ClientCertificate | None = Field(
+        default=None, description="Shown to a server that asks who we are, beside the login."
+    )
+    server_name: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
+        default=None,
+        description="Name that the certificate must bear, instead of `host`.",
+        examples=["db.internal"],
+    )
+    minimum_version: Literal["1.2", "1.3"] | None = Field(
+        default=None, description="Oldest version of TLS that is spoken: 1.2 when left out."
     )
 
 
@@ -89,20 +103,39 @@ def _default_port(data: dict[str, Any]) -> int:
     return engines.ENGINES[data["engine"]].default_port or 0
 
 
-def _port_defaults() -> dict[str, Any]:
-    """Returns the default port of every server engine, in the words of JSON Schema."""
+def _engine_rules() -> dict[str, Any]:
+    """Returns what depends on the engine, its port and its options, in the words of JSON Schema."""
     return {
         "allOf": [
             {
                 "if": {"properties": {"engine": {"const": name}}, "required": ["engine"]},
-                "then": {"properties": {"port": {"default": engines.ENGINES[name].default_port}}},
+                "then": {
+                    "properties": {
+                        "port": {"default": engines.ENGINES[name].default_port},
+                        "options": _options(engines.ENGINES[name]),
+                    }
+                },
             }
             for name in engines.SERVER_ENGINES
         ]
     }
 
 
-class ServerSpec(_SqlSpec, json_schema_extra=_port_defaults()):
+def _options(row: Engine) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            option.name: {"title": _title(option.name), **option.schema} for option in row.options
+        },
+        "additionalProperties": False,
+    }
+
+
+def _title(name: str) -> str:
+    return re.sub("(?=[A-Z])", " ", name).capitalize()
+
+
+class ServerSpec(_SqlSpec, json_schema_extra=_engine_rules()):
     """A database on a server."""
 
     engine: ServerEngine = Field(description=_ENGINE)
@@ -120,7 +153,7 @@ class ServerSpec(_SqlSpec, json_schema_extra=_port_defaults()):
     auth: SqlAuth = Field(
         default=NoneAuth(method="none"), description="How the connection authenticates."
     )
-    tls: SqlTls = Field(default=SqlTls(), description="How the server proves who it is.")
+    tls: SqlTls = Field(default=SqlTls(), description="How both sides prove who they are.")
     proxy: Proxy | None = Field(default=None, description="The proxy on the way to the server.")
     ssh: Ssh | None = Field(default=None, description="The SSH tunnel on the way to the server.")
     socket: SocketPath | None = Field(
@@ -128,6 +161,19 @@ class ServerSpec(_SqlSpec, json_schema_extra=_port_defaults()):
         description=f"{SOCKET} Stands in place of `host` and `port`.",
         examples=["/run/postgresql/.s.PGSQL.5432"],
     )
+    # see `_engine_rules`
+    options: Annotated[dict[str, JsonValue], WithJsonSchema({})] | None = Field(
+        default=None, description="Settings of the driver, of a short list for each engine."
+    )
+
+    @model_validator(mode="after")
+    def has_known_options(self) -> ServerSpec:
+        """Returns itself; an option that the engine has not, or of another type, is refused."""
+        known = {option.name: option for option in engines.ENGINES[self.engine].options}
+        for name, given in (self.options or {}).items():
+            if name not in known or not known[name].accepts(given):
+                raise ValueError("an option is unknown or has a wrong value")
+        return self
 
 
 class FileSpec(_SqlSpec):

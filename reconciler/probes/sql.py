@@ -95,10 +95,12 @@ async def _examine(
         end_by=end_by,
     )
     reference = spec.get("tls", {}).get("ca")
+    identity = sql.identity_of(spec, secrets, tools.read_public, tools.clock())
     hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)
     login = sql.describe(
         spec,
         secrets,
+        identity=identity,
         addresses=await _resolve(spec, attempt) if hops.is_direct else (),
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),

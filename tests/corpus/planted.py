@@ -201,6 +201,7 @@ def planted(folder: Path) -> Iterator[Planted]:
             *_apis(server, folder),
             *_oauth2(server, canaries),
             _mutual(),
+            *_certified(),
             *_databases(ports),
             *_hops(server, proxy.port, socks, ssh),
         ]
@@ -333,10 +334,26 @@ def _mutual() -> JsonObject:
     return _manifest("ApiConnection", "mutual", spec)
 
 
+def _certified() -> Iterator[JsonObject]:
+    """Yields databases whose client certificates have the same key and passphrase."""
+    pair = {
+        "certificate": {"file": "secrets/client.pem"},
+        "key": {"file": "secrets/client-key"},
+        "keyPassphrase": {"env": "KEY_PASSPHRASE"},
+    }
+    place = {"host": "127.0.0.1", "port": 1, "database": "orders"}
+    by_certificate = {"method": "clientCertificate", "username": "user", **pair}
+    yield _manifest("SqlConnection", "by-key", {"engine": "mysql", **place, "auth": by_certificate})
+    directory = {"method": "ldap", "username": "user", "password": {"env": "PG_PASSWORD"}}
+    spec = {"engine": "postgresql", **place, "auth": directory, "tls": {"clientCertificate": pair}}
+    yield _manifest("SqlConnection", "beside-key", spec)
+
+
 def _databases(ports: Mapping[str, int]) -> Iterator[JsonObject]:
     for engine, secret in {
         "postgresql": {"env": "PG_PASSWORD"},
         "mysql": {"file": "secrets/my-password"},
+        "clickhouse": {"env": "PG_PASSWORD"},
     }.items():
         spec = {
             "engine": engine,
@@ -389,6 +406,7 @@ def _scripts(
 ) -> Mapping[str, Callable[[sql_peers.Conversation], None]]:
     return {
         "postgresql": partial(_refuse_postgresql, _given_away(canaries["PG_PASSWORD"])),
+        "clickhouse": partial(_refuse_http, _given_away(canaries["PG_PASSWORD"])),
         "mysql": partial(_refuse_mysql, _given_away(canaries["my-password"])),
         "state": partial(_refuse_postgresql, _given_away(canaries["state password"])),
     }
@@ -413,3 +431,13 @@ def _refuse_mysql(text: bytes, client: sql_peers.Conversation) -> None:
     client.mysql_send(0, sql_peers.mysql_greeting())
     client.mysql_packet()
     client.mysql_send(2, sql_peers.mysql_error(1045, "28000", text))
+
+
+def _refuse_http(text: bytes, client: sql_peers.Conversation) -> None:
+    """Reads a request and gives it back as ClickHouse's error, in status, headers and body."""
+    request = b""
+    while not request.endswith(b"\r\n\r\n"):
+        request += client.receive(1)
+    head = b"HTTP/1.1 403 " + text + b"\r\nX-ClickHouse-Exception-Code: 516\r\nX-Echo: " + text
+    body = b"Code: 516. DB::Exception: (" + text + b") " + request
+    client.send(head + b"\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body)

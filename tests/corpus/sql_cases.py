@@ -52,9 +52,29 @@ CASES = (
         for row, names in (
             ("B169", ("local_infile", "allow_local_infile", "client_flag")),
             ("B170", ("read_default_file",)),
+            ("B173", ("service", "servicefile", "passfile", "sslkey", "hostaddr")),
+        )
+        for name in names
+    ),
+    *(
+        Case(
+            row=row,
+            what=f"{name} in options",
+            prepare=sql(f"options: {{{name}: {CANARY}}}"),
+            says=f"E104]: unknown field `{name}`",
+        )
+        for row, names in (
+            ("B169", ("local_infile", "LOCAL_INFILE", "local%5Finfile")),
+            ("B170", ("read_default_file", "init_command")),
             ("B173", ("service", "servicefile", "passfile", "sslkey", "options", "hostaddr")),
         )
         for name in names
+    ),
+    Case(
+        row="B173",
+        what="options as text",
+        prepare=sql(f"options: {CANARY}"),
+        says="E105]: `spec.options` must be a mapping",
     ),
     *(
         Case(

@@ -82,6 +82,11 @@ PROMISES: Mapping[str, Promise] = {
         claim="Any input ends in a documented way",
         fault="fuzzed manifests, plans, rows, references, addresses and settings",
     ),
+    "P20": Promise(
+        claim="Drivers get only options of a short list",
+        fault="every connect option that a driver documents or declares, in five spellings, in"
+        " manifests; servers that ask for files of this machine at each step",
+    ),
     "P21": Promise(
         claim="A fault of the disk is said and harms nothing",
         fault="full disks, files that cannot be written, cut, zeroed and overwritten files, under"

@@ -41,6 +41,12 @@ class Authority:
         """The authority's certificate, as `tls.ca` would hold it."""
         return self._ca.cert_pem.bytes().decode()
 
+    def server(self, *names: str) -> ClientPair:
+        """Returns a certificate of this authority for a server, and its key."""
+        issued = self._ca.issue_cert(*names)
+        chain = b"".join(block.bytes() for block in issued.cert_chain_pems)
+        return ClientPair(certificate=chain.decode(), key=issued.private_key_pem.bytes().decode())
+
     def server_context(self, *names: str, expired: bool = False) -> ssl.SSLContext:
         """Returns the context of a server whose certificate is for `names`."""
         certificate = self._ca.issue_cert(
@@ -60,11 +66,18 @@ class Authority:
         return made
 
     def client(
-        self, *, not_before: datetime | None = None, not_after: datetime | None = None
+        self,
+        common_name: str | None = None,
+        *,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
     ) -> ClientPair:
         """Returns a certificate of this authority for a client, and its key."""
         issued = self._ca.issue_cert(
-            "client@example.com", not_before=not_before, not_after=not_after
+            "client@example.com",
+            common_name=common_name,
+            not_before=not_before,
+            not_after=not_after,
         )
         chain = b"".join(block.bytes() for block in issued.cert_chain_pems)
         return ClientPair(certificate=chain.decode(), key=issued.private_key_pem.bytes().decode())

@@ -126,11 +126,13 @@ async def _serve(
 ) -> None:
     stop.loop = asyncio.get_running_loop()
     clients: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         clients.add(task)
+        writers.append(writer)
         server.connections += 1
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -146,6 +148,10 @@ async def _serve(
     for task in tuple(clients):
         task.cancel()
     await asyncio.gather(*clients, return_exceptions=True)
+    for writer in writers:
+        writer.transport.abort()  # else one that waits for the end of TLS is left open
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 async def _answer(

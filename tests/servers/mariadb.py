@@ -21,6 +21,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.servers.certificates import Authority
+
 HOST = "127.0.0.1"
 DATABASE = "orders"
 USER = "report"
@@ -58,14 +60,17 @@ _SYSTEM_TABLES = (
 class MariadbServer:
     """A running server with the database `orders` and users whose password is `PASSWORD`.
 
-    `report` may read and write the table `item`, `secure` may read all tables over TLS only, and
-    `admin` may read everything.
+    `report` may read and write the table `item`, `secure` may read all tables over TLS only,
+    `certified` too, with a certificate of `clients` and no password, `pair` with certificate and
+    password, and `admin` may read everything.
     """
 
     host: str
     port: int
     #: PEM text of the authority of the server's certificate, which is for localhost and 127.0.0.1
     authority: str
+    #: the authority of client certificates
+    clients: Authority
     general_log: Path
 
     @property
@@ -114,12 +119,17 @@ def start_mariadb() -> Iterator[MariadbServer]:
     folder = Path(tempfile.mkdtemp(prefix="reconciler-mariadb-"))
     process: subprocess.Popen[bytes] | None = None
     try:
-        authority = _write_files(folder)
+        clients = Authority()
+        authority = _write_files(folder, clients)
         _give(folder, account)
         _bootstrap(server, folder, account)
         process, port = _start_on_free_port(server, folder, account)
         yield MariadbServer(
-            host=HOST, port=port, authority=authority, general_log=folder / "general.log"
+            host=HOST,
+            port=port,
+            authority=authority,
+            clients=clients,
+            general_log=folder / "general.log",
         )
     finally:
         if process is not None:
@@ -139,7 +149,8 @@ def _group(account: str | None) -> int | None:
     return pwd.getpwnam(account).pw_gid if account else None
 
 
-def _write_files(folder: Path) -> str:
+def _write_files(folder: Path, clients: Authority) -> str:
+    (folder / "clients.crt").write_text(clients.pem)
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", HOST)
     certificate.cert_chain_pems[0].write_to_path(str(folder / "server.crt"))
@@ -159,6 +170,10 @@ def _write_files(folder: Path) -> str:
                 f"GRANT SELECT, INSERT ON {DATABASE}.item TO {USER}@'%';",
                 f"CREATE USER secure@'%' IDENTIFIED BY '{quoted}' REQUIRE SSL;",
                 f"GRANT SELECT ON {DATABASE}.* TO secure@'%';",
+                "CREATE USER certified@'%' REQUIRE X509;",
+                f"GRANT SELECT ON {DATABASE}.* TO certified@'%';",
+                f"CREATE USER pair@'%' IDENTIFIED BY '{quoted}' REQUIRE X509;",
+                f"GRANT SELECT ON {DATABASE}.* TO pair@'%';",
                 f"CREATE USER admin@'%' IDENTIFIED BY '{quoted}';",
                 "GRANT SELECT ON *.* TO admin@'%';",
                 "",
@@ -222,6 +237,7 @@ def _start(server: str, folder: Path, port: int, account: str | None) -> subproc
             f"--general-log-file={folder / 'general.log'}",
             f"--ssl-cert={folder / 'server.crt'}",
             f"--ssl-key={folder / 'server.key'}",
+            f"--ssl-ca={folder / 'clients.crt'}",
             f"--init-file={folder / 'start.sql'}",
         ),
         cwd=folder,

@@ -121,10 +121,15 @@ def postgresql() -> Iterator[PostgresServer]:
 
 @contextmanager
 def start_postgresql(
-    *, certificate: Path | None = None, key: Path | None = None
+    *,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    clients: Path | None = None,
+    rules: str = _HBA,
 ) -> Iterator[PostgresServer]:
     """Runs a server for the length of the block, with TLS when given certificate and key (PEM).
 
+    `clients` has the authority of client certificates, `rules` are those of `pg_hba.conf`.
     Skips the test (fails it under `CI=true`) where PostgreSQL is not installed.
     """
     programs = find_programs()
@@ -133,7 +138,8 @@ def start_postgresql(
         owner = _unprivileged_user()
         password = secrets.token_hex(8)
         _make_cluster(programs, folder, password, owner)
-        tls = _install_tls(folder, certificate, key)
+        (folder / "data" / "pg_hba.conf").write_text(rules, encoding="ascii")
+        tls = _install_tls(folder, certificate, key, clients)
         _give(folder, owner)
         process, port = _start(programs, folder, tls, owner)
         try:
@@ -199,16 +205,20 @@ def _make_cluster(programs: Path, folder: Path, password: str, owner: str | None
     )
     if made.returncode != 0:
         pytest.fail(f"initdb failed: {made.stderr}")
-    (folder / "data" / "pg_hba.conf").write_text(_HBA, encoding="ascii")
 
 
-def _install_tls(folder: Path, certificate: Path | None, key: Path | None) -> tuple[str, ...]:
+def _install_tls(
+    folder: Path, certificate: Path | None, key: Path | None, clients: Path | None
+) -> tuple[str, ...]:
     if certificate is None or key is None:
         return ()
     for source, name in ((certificate, "server.crt"), (key, "server.key")):
         shutil.copy(source, folder / name)
         (folder / name).chmod(0o600)
+    if clients is not None:
+        shutil.copy(clients, folder / "clients.crt")
     return (
+        *((f"ssl_ca_file={folder / 'clients.crt'}",) if clients else ()),
         "ssl=on",
         f"ssl_cert_file={folder / 'server.crt'}",
         f"ssl_key_file={folder / 'server.key'}",

@@ -12,6 +12,7 @@ from reconciler import probes
 from reconciler.model import Endpoint, Json, JsonObject, Observation, Stage, StageName, Target
 from reconciler.redact import Redactor, Secret
 from tests.factories import NOW, make_ref, make_uid
+from tests.servers.certificates import ClientPair
 from tests.servers.mariadb import PASSWORD, MariadbServer
 from tests.servers.postgresql import PostgresServer
 
@@ -51,6 +52,11 @@ class Database:
 def password_of(username: str) -> JsonObject:
     """Returns an `auth` block; the password itself is given to `check`."""
     return {"method": "password", "username": username, "password": {"env": "DB_PASSWORD"}}
+
+
+def certificate_of(pair: ClientPair) -> JsonObject:
+    """Returns a client certificate as a spec names it; `check` finds key and passphrase there."""
+    return {"certificate": {"file": pair.certificate}, "key": {"text": pair.key}}
 
 
 def mariadb_spec(server: MariadbServer, username: str = "report", **changes: Json) -> JsonObject:
@@ -118,8 +124,11 @@ def make_tools(threads: ThreadPoolExecutor, root: Path, secret: str = "") -> pro
 
 async def probe(spec: JsonObject, password: str, tools: probes.Tools) -> Observation:
     """Returns what one probe of `spec` finds."""
-    has_password = spec.get("auth", {}).get("method") == "password"
-    secrets = {"/auth/password": Secret(password)} if has_password else {}
+    auth, beside = spec.get("auth", {}), spec.get("tls", {}).get("clientCertificate", {})
+    secrets = {"/auth/password": Secret(password)} if "password" in auth else {}
+    for at, block in (("/auth", auth), ("/tls/clientCertificate", beside)):
+        for name in block.keys() & {"key", "keyPassphrase"}:
+            secrets[f"{at}/{name}"] = Secret(block[name]["text"])
     run = probes.probe("SqlConnection")
     return await run(make_target(spec), secrets, tools, reached=(SECRET_STAGE,))
 

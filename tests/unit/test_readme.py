@@ -10,10 +10,9 @@ import pytest
 from reconciler import operator_file
 from reconciler.cli import exit_codes
 from reconciler.cli.table import ROWS
-from reconciler.kinds import engines
 from reconciler.secret_sources import SECRET_SOURCES
 from reconciler.settings import OperatorSecrets
-from tests import checking
+from tests import checking, support_table
 
 README = Path("README.md").read_text(encoding="utf-8")
 
@@ -36,9 +35,8 @@ def test_order_of_exit_codes_is_that_of_the_program() -> None:
     assert f"the first of {order}." in README
 
 
-def test_engines_are_those_of_the_table() -> None:
-    said = {cells[0].strip("`") for cells in rows("| engine |")}
-    assert said == set(engines.ENGINES)
+def test_engines_are_those_of_the_catalogue() -> None:
+    assert support_table.between_marks(README) == support_table.table()
 
 
 def test_secret_sources_are_those_of_the_table() -> None:

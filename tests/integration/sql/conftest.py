@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import trustme
 
+from tests.servers.clickhouse import ClickHouse, start_clickhouse
 from tests.servers.mariadb import PASSWORD, mariadb
 from tests.servers.postgresql import PostgresServer, postgresql, start_postgresql
 from tests.servers.sql_specs import Check, Database, check_in
@@ -28,6 +29,13 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def check(threads: ThreadPoolExecutor, tmp_path: Path) -> Check:
     """Gives a function that probes once; relative database files lie in `tmp_path`."""
     return check_in(threads, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[ClickHouse]:
+    """Gives the ClickHouse engine behind TLS."""
+    with start_clickhouse(has_tls=True) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

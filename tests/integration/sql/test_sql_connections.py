@@ -27,6 +27,7 @@ from tests.servers.sql_peers import sql_peer
 from tests.servers.sql_specs import (
     Check,
     Database,
+    make_target,
     make_tools,
     mariadb_spec,
     password_of,
@@ -49,7 +50,7 @@ def make_attempt() -> Attempt:
 
 def login_of(spec: JsonObject, *addresses: str) -> Login:
     return sql.describe(
-        spec,
+        make_target(spec).spec,
         {"/auth/password": Secret(PASSWORD)},
         addresses=addresses or ("127.0.0.1",),
         ca=spec.get("tls", {}).get("ca", {}).get("file", ""),

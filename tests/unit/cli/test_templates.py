@@ -31,7 +31,7 @@ WANTED = [
     *(
         Wanted(kind=templates.SQL, name="orders", namespace="hr", engine=engine, auth=method)
         for engine in engines.SERVER_ENGINES
-        for method in templates.AUTH[templates.SQL]
+        for method in engines.ENGINES[engine].methods
     ),
     *(
         Wanted(kind=templates.SQL, name="orders", namespace="hr", engine=engine, auth="")

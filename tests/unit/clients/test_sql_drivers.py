@@ -21,6 +21,13 @@ def test_every_engine_has_a_driver() -> None:
     [
         ("postgresql", "psycopg", 'install it: `pip install "reconciler[postgres]"`'),
         ("mariadb", "pymysql", 'install it: `pip install "reconciler[mysql]"`'),
+        (
+            "clickhouse",
+            "clickhouse_connect",
+            'install it: `pip install "reconciler[clickhouse]"`',
+        ),
+        ("trino", "trino", 'install it: `pip install "reconciler[trino]"`'),
+        ("cockroachdb", "psycopg", 'install it: `pip install "reconciler[postgres]"`'),
         ("duckdb", "duckdb", 'install it: `pip install "reconciler[duckdb]"`'),
     ],
 )
@@ -29,6 +36,8 @@ def test_a_missing_library_is_said_with_the_command_that_installs_it(
 ) -> None:
     module = sql.DRIVERS[engines.ENGINES[engine].driver].partition(":")[0]
     monkeypatch.delitem(sys.modules, module, raising=False)
+    for name in [name for name in sys.modules if name.startswith(f"{library}.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ConnectionFailed) as caught:
         sql.load(engine)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler import kinds
+from reconciler.kinds import engines
 from reconciler.kinds.shape import Choice, Shape
 from reconciler.model import JsonObject, Path
 
@@ -266,11 +267,12 @@ def test_a_field_of_another_grant_says_which() -> None:
 
 
 def test_a_field_of_other_engines_says_which() -> None:
-    servers = Choice(field="engine", values=("postgresql", "mysql", "mariadb"))
+    servers = Choice(field="engine", values=engines.SERVER_ENGINES)
     data = {"spec": {"engine": "sqlite", "host": "db"}}
     assert SQL.fields_of_other_branches(("spec",), data) == {
         "auth": servers,
         "host": servers,
+        "options": servers,
         "port": servers,
         "proxy": servers,
         "socket": servers,

@@ -216,3 +216,68 @@ def test_a_duration_out_of_bounds_is_refused() -> None:
 def test_the_endpoint_says_where_and_as_whom(spec: dict[str, Any], endpoint: Endpoint) -> None:
     normal = kinds.shape("SqlConnection").normalise({"spec": spec})
     assert sql.endpoint(normal["spec"]) == endpoint
+
+
+CERTIFICATE = {"certificate": {"file": "a.pem"}, "key": {"env": "KEY"}}
+BY_CERTIFICATE = {"method": "clientCertificate", "username": "report", **CERTIFICATE}
+BY_DIRECTORY = {**PASSWORD, "method": "ldap"}
+MODE, OWN = ("tls", "mode"), ("tls", "clientCertificate")
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "message"),
+    [
+        pytest.param(
+            {"engine": "redshift", "auth": BY_CERTIFICATE},
+            ("auth", "method"),
+            "`redshift` has no login by `clientCertificate`",
+            id="method-of-another-engine",
+        ),
+        pytest.param(
+            {"auth": BY_DIRECTORY, "tls": {"mode": "require"}},
+            MODE,
+            "`ldap` sends the password as it is, so the server must be verified",
+            id="directory-unverified",
+        ),
+        pytest.param(
+            {"auth": BY_CERTIFICATE, "tls": {"mode": "disable"}},
+            MODE,
+            "the login is by a certificate, which only TLS can show",
+            id="certificate-without-tls",
+        ),
+        pytest.param(
+            {"auth": BY_CERTIFICATE, "tls": {"clientCertificate": CERTIFICATE}},
+            OWN,
+            "`auth` names the client certificate already",
+            id="certificate-twice",
+        ),
+        pytest.param(
+            {"engine": "redshift", "tls": {"clientCertificate": CERTIFICATE}},
+            OWN,
+            "`redshift` takes no client certificate",
+            id="certificate-of-another-engine",
+        ),
+        pytest.param(
+            {"tls": {"mode": "disable", "ca": {"file": "ca.pem"}}},
+            ("tls", "ca"),
+            "`ca` belongs to TLS, which is off",
+            id="authority-without-tls",
+        ),
+    ],
+)
+def test_what_an_engine_or_mode_cannot_do_is_said(
+    changes: dict[str, Any], path: Path, message: str
+) -> None:
+    (finding,) = sql.checks(make_server(**changes))
+    assert (finding.code, finding.path, finding.message) == ("E113", path, message)
+
+
+@pytest.mark.parametrize("auth", [BY_CERTIFICATE, BY_DIRECTORY])
+def test_a_login_over_verified_tls_is_fine(auth: dict[str, Any]) -> None:
+    tls = {"mode": "verify-ca", "serverName": "db.internal", "minimumVersion": "1.3"}
+    assert found(make_server(auth=auth, tls=tls)) == []
+
+
+def test_a_wrong_name_of_the_certificate_is_an_invalid_host() -> None:
+    spec = make_server(tls={"serverName": "db.internal:5432"})
+    assert found(spec) == [("E117", ("tls", "serverName"))]

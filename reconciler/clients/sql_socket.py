@@ -1,0 +1,43 @@
+"""Opens the socket under a database driver: to checked addresses, timed, held by the lifeline.
+
+For drivers that take a socket or let one be put under them; libpq opens its own. Blocking, in the
+driver's thread.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from reconciler.clients import tcp
+from reconciler.clients.attempt import Attempt, Login
+from reconciler.model import StageName
+
+
+def connect(login: Login, attempt: Attempt) -> socket.socket:
+    """Returns a socket to the first address that accepts; each gets an even share of the time.
+
+    One that is connected already is taken over.
+    """
+    if login.ready is not None:
+        ready = socket.socket(fileno=login.ready.detach())  # ours from now on
+        attempt.lifeline.hold_socket(ready.fileno())
+        return ready
+    with attempt.stages.stage(StageName.TCP) as stage:
+        for left, address in zip(range(len(login.addresses), 0, -1), login.addresses, strict=True):
+            stage.detail = address
+            share = max(0.001, attempt.connect_by - time.monotonic()) / left
+            plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+            try:
+                attempt.lifeline.hold_socket(plain.fileno())
+                plain.settimeout(share)
+                plain.connect((address, login.port))
+                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                plain.close()
+                is_late = attempt.is_over or isinstance(error, TimeoutError)
+                if left == 1 or attempt.is_over:
+                    raise (attempt.timed_out() if is_late else tcp.connect_failure(error)) from None
+            else:
+                return plain
+    raise AssertionError("a login has at least one address")

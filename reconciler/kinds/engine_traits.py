@@ -1,0 +1,207 @@
+"""What a row of the engine catalogue is made of, and the parts that several rows share.
+
+Apart from `engines`, so that the table reads as a table. Pure. An option is offered only when it
+can neither move the connection to another place, nor weaken TLS or the login, nor make the driver
+read or write a file, load code or run a statement of its own (P20).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, TypeAlias
+
+from reconciler.model import Json, JsonObject
+from reconciler.values import dataclass
+
+#: What an option's value may be.
+Value: TypeAlias = str | bool
+#: JSON Schema type of an option -> Python's
+_TYPES: Final = {"string": str, "boolean": bool}
+
+
+class Tested(Enum):
+    """How far the tests of this project have tried an engine."""
+
+    #: the database itself
+    REAL = "real server"
+    #: something that speaks its protocol
+    PEER = "protocol peer"
+    NOT = "not tested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One key that `spec.options` may have."""
+
+    #: camelCase, as all fields of manifests
+    name: str
+    #: what the driver calls it
+    parameter: str
+    #: JSON Schema of the value; one plain type, never a union
+    schema: JsonObject
+    #: how text is handed to the driver; `{}` is the value
+    form: str = "{}"
+
+    def accepts(self, given: Json) -> bool:
+        """Returns whether `given` fits `schema`: what a validator of JSON Schema would say."""
+        kind: str = self.schema["type"]
+        if not isinstance(given, _TYPES[kind]) or isinstance(given, bool) != (kind == "boolean"):
+            return False
+        if "enum" in self.schema:
+            return given in self.schema["enum"]
+        return re.search(self.schema.get("pattern", ""), str(given)) is not None
+
+    def value(self, given: Value) -> Value:
+        """Returns `given` as the driver takes it."""
+        return self.form.format(given) if isinstance(given, str) else given
+
+
+#: Every method of `auth.SqlAuth`.
+ALL_METHODS: Final = ("none", "password", "ldap", "clientCertificate")
+PASSWORD_METHODS: Final = ("none", "password", "ldap")
+#: Where a password is sent as it is whoever checks it, there is nothing that `ldap` could add.
+HTTP_METHODS: Final = ("none", "password", "clientCertificate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One SQL engine, as users name it in `spec.engine`."""
+
+    name: str
+    #: as its makers write it
+    title: str
+    #: what people and other systems call it, in lower case
+    aliases: tuple[str, ...]
+    #: what speaks to it, a key of the driver table in `clients`
+    driver: str
+    #: the driver's name as people know it
+    library: str
+    #: extra of this package that installs the driver; empty when Python brings it
+    extra: str
+    #: TCP port when the manifest names none; None for a database in a file, which has no server
+    default_port: int | None
+    #: SQLAlchemy's dialect and driver; empty where there is none: checked, not given to programs
+    dialect: str
+    #: the query of a scaffold; reads one row and needs no permission
+    query: str = "select 1"
+    #: values of `auth.method`; empty for a file
+    methods: tuple[str, ...] = ALL_METHODS
+    #: what `spec.options` may hold; anything else is an error
+    options: tuple[Option, ...] = ()
+    #: whether the driver can connect to a socket in the file system
+    has_socket: bool = False
+    #: whether `tls.clientCertificate` may stand beside any of them
+    has_client_certificate: bool = True
+    tested: Tested
+    #: for the support table: `tested_on` a real server
+    tested_on: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the database is a file: no host, port, TLS or login exist then."""
+        return self.default_port is None
+
+    def parameters(self, options: Mapping[str, Value]) -> dict[str, Value]:
+        """Returns `options` of a valid manifest by the driver's own names."""
+        known = {option.name: option for option in self.options}
+        return {known[name].parameter: known[name].value(given) for name, given in options.items()}
+
+
+#: Printable ASCII without quotes and backslashes, which some layer would have to escape.
+_WORDS: Final = r"^(?:[A-Za-z0-9 ._:@/+-]{1,63})$(?!\n)"
+#: A name that no dialect has to quote.
+_IDENTIFIER: Final = r"^(?:[A-Za-z_][A-Za-z0-9_]{0,62})$(?!\n)"
+
+
+def _name_of_us(parameter: str) -> Option:
+    return Option(
+        name="applicationName",
+        parameter=parameter,
+        schema={
+            "type": "string",
+            "pattern": _WORDS,
+            "description": "What the server's lists of sessions call this connection.",
+            "examples": ["reporting"],
+        },
+    )
+
+
+def _choice(name: str, parameter: str, description: str, *values: str) -> Option:
+    return Option(
+        name=name,
+        parameter=parameter,
+        schema={"type": "string", "enum": list(values), "description": description},
+    )
+
+
+def _identifier(name: str, parameter: str, description: str, form: str = "{}") -> Option:
+    return Option(
+        name=name,
+        parameter=parameter,
+        form=form,
+        schema={
+            "type": "string",
+            "pattern": _IDENTIFIER,
+            "description": description,
+            "examples": ["sales"],
+        },
+    )
+
+
+_SCHEMA: Final = _identifier(
+    "schema", "options", "Schema in which names are looked up.", form="-c search_path={}"
+)
+#: libpq, "Parameter Key Words"
+REDSHIFT_OPTIONS: Final = (_name_of_us("application_name"), _SCHEMA)
+POSTGRESQL_OPTIONS: Final = (
+    *REDSHIFT_OPTIONS,
+    _choice(
+        "targetSessionAttrs",
+        "target_session_attrs",
+        "Which servers are let pass, by what they can do.",
+        *("any", "read-write", "read-only", "primary", "standby"),
+    ),
+    _choice(
+        "channelBinding",
+        "channel_binding",
+        "Whether the login must be bound to the TLS connection (SCRAM-SHA-256-PLUS).",
+        *("prefer", "require"),
+    ),
+)
+#: PyMySQL, "Connection Object"
+MYSQL_OPTIONS: Final = (
+    _name_of_us("program_name"),
+    _choice(
+        "charset",
+        "charset",
+        "Encoding of text on the connection.",
+        *("utf8mb4", "utf8mb3", "latin1", "ascii"),
+    ),
+    _identifier("collation", "collation", "How text is compared on the connection."),
+)
+#: clickhouse-connect, "Client initialization"
+CLICKHOUSE_OPTIONS: Final = (
+    _name_of_us("client_name"),
+    Option(
+        name="compress",
+        parameter="compress",
+        schema={"type": "boolean", "description": "Whether results are compressed on the way."},
+    ),
+)
+#: trino, `trino.dbapi.Connection`
+TRINO_OPTIONS: Final = (
+    _name_of_us("source"),
+    _identifier("schema", "schema", "Schema in which names are looked up."),
+    Option(
+        name="timezone",
+        parameter="timezone",
+        schema={
+            "type": "string",
+            "pattern": r"^(?:[A-Za-z]{1,32}(?:/[A-Za-z_+-]{1,32}(?:[0-9]{1,2})?){0,2})$(?!\n)",
+            "description": "Time zone of the session.",
+            "examples": ["Europe/Berlin"],
+        },
+    ),
+)
