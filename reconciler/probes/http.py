@@ -82,8 +82,11 @@ async def _examine(
 ) -> http_judgement.Verdict:
     spec = target.spec
     expect = spec["health"]["expect"]
+    budget_s = min(
+        parse_duration(spec["health"]["timeout"]), parse_duration(spec["timeout"]["total"])
+    )
     try:
-        asked = await _ask(target, secrets, tools, stages)
+        asked = await ask(_request(spec), target, secrets, tools, stages, Limits(total_s=budget_s))
     except ConnectionFailed as failure:
         return http_judgement.Verdict(
             reason=failure.reason, stage=failure.stage, message=failure.message, hint=failure.hint
@@ -108,7 +111,15 @@ async def _examine(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class Limits:
+    """What one request and its authentication may take."""
+
+    total_s: float
+    body_bytes: int = http.BODY_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
     """How a flow of authentication ended."""
 
     url: str
@@ -119,17 +130,29 @@ class _Asked:
     is_tried: bool
 
 
-async def _ask(
-    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
-) -> _Asked:
-    """Returns what came of the last request of the authentication flow."""
+async def ask(  # noqa: PLR0917  # a request, and what it is sent with
+    plain: exchange.Request,
+    target: Target,
+    secrets: Mapping[str, Secret],
+    tools: Tools,
+    stages: Stages,
+    limits: Limits,
+) -> Asked:
+    """Returns what came of the last request of the authentication flow over `plain`.
+
+    Probes and applications (`connecting`) both send their requests through this function.
+
+    Raises:
+        ConnectionFailed: for everything that keeps an answer from coming.
+        SecretError: a secret or a file of the manifest cannot be read or sent.
+    """
     spec = target.spec
     method = _AUTH.validate_python(spec["auth"])
     if not libraries.is_loaded(method.method):
         # a large one takes seconds: not on the loop, and not at the expense of the deadline
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(tools.threads, libraries.load, method.method)
-    route, plain = _route(target, secrets, tools), _request(spec)
+    route = _route(target, secrets, tools, limits)
     moment = exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
     flow = method.flow(plain, secrets, moment)
     request = next(flow)
@@ -142,7 +165,7 @@ async def _ask(
         try:
             request = flow.send(response)
         except StopIteration:
-            return _Asked(
+            return Asked(
                 url=request.url,
                 answer=answer,
                 refusal=auth.refusal(method, response),
@@ -161,20 +184,21 @@ def _request(spec: JsonObject) -> exchange.Request:
     )
 
 
-def _route(target: Target, secrets: Mapping[str, Secret], tools: Tools) -> http.Route:
+def _route(
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, limits: Limits
+) -> http.Route:
     spec = target.spec
     setting = spec["tls"]
-    timeout, health = spec["timeout"], spec["health"]
     hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)
-    total_s = min(parse_duration(health["timeout"]), parse_duration(timeout["total"]))
     return http.Route(
         tls_mode=tls.TlsMode.VERIFY_FULL if setting["verify"] else tls.TlsMode.REQUIRE,
         ca=tools.read_public(setting["ca"]) if "ca" in setting else "",
         identity=_identity(setting, secrets, tools),
         server_name=setting.get("serverName", ""),
         tls_minimum=setting["minimumVersion"],
-        connect_s=parse_duration(timeout["connect"]),
-        deadline=asyncio.get_running_loop().time() + total_s,
+        connect_s=parse_duration(spec["timeout"]["connect"]),
+        deadline=asyncio.get_running_loop().time() + limits.total_s,
+        body_bytes=limits.body_bytes,
         via=None if hops.is_direct else Way(hops=tools.hops, via=hops),
     )
 
