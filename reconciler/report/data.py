@@ -143,6 +143,7 @@ def _(view: DescribeView) -> JsonObject:
         "manifest": records.of_recorded_manifest(view.recorded),
         "connection": records.of_row(view.recorded),
         "lastCheck": records.of_observation(view.observation),
+        "lastUsedAt": times.utc_exact(view.last_used),
         "lastRevision": view.revision and records.of_revision(view.revision),
         "transitions": [records.of_event(event) for event in view.transitions],
     }

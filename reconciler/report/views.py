@@ -117,6 +117,8 @@ class DescribeView:
     transitions: tuple[Event, ...] = ()
     #: the most likely to help first
     suggestions: tuple[Suggestion, ...] = ()
+    #: when an application, `query` or `request` used it last, None for never
+    last_used: datetime | None = None
     now: datetime
 
 
