@@ -14,8 +14,7 @@ import httpx
 
 from reconciler.auth import exchange
 from reconciler.clients.http_response import Answer
-from reconciler.errors import ConnectionFailed
-from reconciler.model import Reason, Stage, StageName
+from reconciler.model import Stage
 
 #: Sends one request; returns the answer and the stages that were reached.
 Send: TypeAlias = Callable[[exchange.Request], Awaitable[tuple[Answer, tuple[Stage, ...]]]]
@@ -57,7 +56,7 @@ class Transport(httpx.AsyncBaseTransport):
                 body=request.content,
             )
         )
-        require_whole(answer)
+        answer.require_whole()
         return httpx.Response(
             answer.status,
             headers=list(answer.headers),
@@ -77,24 +76,3 @@ class BlockingTransport(httpx.BaseTransport):
         """Returns the whole response; raises as `Transport` does."""
         request.read()
         return self._run(self._transport.respond(request))
-
-
-def require_whole(answer: Answer) -> None:
-    """Does nothing where `answer` holds its body as it is.
-
-    Raises:
-        ConnectionFailed: the body was cut, or is compressed.
-    """
-    if answer.is_cut:
-        raise ConnectionFailed(
-            Reason.BODY_TOO_LARGE,
-            StageName.QUERY,
-            f"the body is larger than {len(answer.body)} bytes",
-            "ask for less, such as one page of a list",
-        )
-    if answer.is_compressed:
-        raise ConnectionFailed(
-            Reason.PROTOCOL_ERROR,
-            StageName.QUERY,
-            "the server compresses the body, which was not asked for",
-        )

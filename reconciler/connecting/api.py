@@ -8,6 +8,7 @@ there. Importing httpx takes a fifth of a second, so it is left until a client i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -125,9 +126,34 @@ class Api:
         transport = httpx_transport.BlockingTransport(self._caller.send, self._loop.run)
         return httpx.Client(transport=transport, **_settings(self._access))
 
-    def send(self, request: exchange.Request) -> http_response.Answer:
-        """Returns the answer to one request; raises as `Caller.send`."""
+    def ask(
+        self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> http_response.Answer:
+        """Returns the whole answer to one request, for the command line.
+
+        `path` is appended to `baseUrl` as `health.path` is; `headers` go before the manifest's.
+
+        Raises:
+            ConnectionFailed, SecretError, Held: as `Caller.send`; and the body is too large.
+        """
+        spec = self._access.spec
+        given = {name.lower() for name, _ in headers}
+        own = [
+            (name, value) for name, value in spec["headers"].items() if name.lower() not in given
+        ]
+        base: str = spec["baseUrl"]
+        request = exchange.Request(
+            method=method,
+            # plain joining keeps the base path, which `urljoin` would replace
+            url=base.rstrip("/") + path if path else base,
+            headers=(*own, *headers),
+            body=body,
+        )
         answer, _ = self._loop.run(self._caller.send(request))
+        try:
+            answer.require_whole()
+        except ConnectionFailed as failure:
+            raise refusing.explained(failure, self._access.ref, self._access.redactor) from None
         return answer
 
     def close(self) -> None:
@@ -147,12 +173,6 @@ def async_client(access: Access, caller: Caller) -> httpx.AsyncClient:
 
     transport = httpx_transport.Transport(caller.send)
     return httpx.AsyncClient(transport=transport, **_settings(access))
-
-
-def url_of(base_url: str, path: str) -> str:
-    """Returns the URL of `path` below `base_url`, joined as `health.path` is."""
-    # plain joining keeps the base path, which `urljoin` would replace
-    return base_url.rstrip("/") + path if path else base_url
 
 
 def _settings(access: Access) -> dict[str, Any]:
