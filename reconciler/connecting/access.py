@@ -182,9 +182,10 @@ class Access:
 
     @property
     def store(self) -> Store:
-        """The state, opened for writing when that is first needed."""
+        """The state, opened for writing when that is first needed; it is not made."""
         with self._lock:
             if self._store is None:
+                open_store(self._ground, Opening.READ).close()  # writing makes what is missing
                 self._store = open_store(self._ground, Opening.WRITE)
             return self._store
 

@@ -27,10 +27,7 @@ def table(view: QueryView, style: Style) -> str:
         Column(title=_shown(name, style), right=_is_numeric(view, index))
         for index, name in enumerate(view.columns)
     ]
-    rows = [
-        [Cell("null", Tone.QUIET) if value is None else Cell(_shown(value, style)) for value in row]
-        for row in view.rows
-    ]
+    rows = [[_cell(value, style) for value in row] for row in view.rows]
     lines = layout.table(columns, rows, style) if columns else []
     more = ", and there are more: --limit" if view.is_cut else ""
     lines.append(style.paint(f"{words.plural(len(rows), 'row')}{more}", Tone.QUIET))
@@ -69,6 +66,13 @@ def _unique(names: Sequence[str]) -> list[str]:
             candidate = f"{name}_{number}"
         unique.append(candidate)
     return unique
+
+
+def _cell(value: Json, style: Style) -> Cell:
+    """Returns a cell that is never empty: a table leaves out columns that are."""
+    if value is None:
+        return Cell("null", Tone.QUIET)
+    return Cell(_shown(value, style) or '""')
 
 
 def _is_numeric(view: QueryView, index: int) -> bool:

@@ -69,7 +69,8 @@ def use(connection: reconciler.Connection) -> bool:
     if connection.ref.kind == "ApiConnection":
         return connection.client.get(f"/{connection.ref.name}").status_code == 200
     with connection.engine.connect() as database:
-        return database.execute(sqlalchemy.text("select 1")).scalar_one() == 1
+        answered: int = database.execute(sqlalchemy.text("select 1")).scalar_one()
+        return answered == 1
 
 
 def descriptors(allowed: int) -> int:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import re
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import assert_type
 
 import duckdb
+import httpx
 import pytest
 import sqlalchemy
 
 import reconciler
 from reconciler.model import Json, JsonObject, Reason
 from tests.corpus.zygote import Zygote
-from tests.e2e.command import Run
+from tests.e2e.command import Ended, Run
 from tests.e2e.connecting import SECRET, Case, connect, descriptors, sql, use
 from tests.e2e.projects import OK, Project, answer, api, bearer, checked, sqlite_file
 from tests.servers import http_routes
@@ -418,6 +423,76 @@ def test_the_wrong_kind_is_said_with_the_right_one(crm: Project) -> None:
         "`ApiConnection/default/orders` has no engine",
         "use `client` or `async_client`",
     )
+
+
+def test_what_applications_get_has_its_type(crm: Project) -> None:
+    """mypy checks these lines; what they say at run time is above."""
+    connection = connect(crm)
+    assert_type(connection, reconciler.Connection)
+    with connection as entered:
+        assert_type(entered, reconciler.Connection)
+        assert_type(entered.client, httpx.Client)
+
+    def of_others(other: reconciler.Connection) -> None:
+        assert_type(other.engine, sqlalchemy.Engine)
+        assert_type(other.async_client, httpx.AsyncClient)
+
+    assert callable(of_others)
+
+
+def test_the_example_of_the_readme_runs(project: Project, server: Server) -> None:
+    make_file(project.run.folder / "orders.db", "sqlite")
+    with closing(sqlite3.connect(project.run.folder / "orders.db")) as database:
+        database.execute("create table orders (id int)")
+    answer(server, {"crm": OK, "customers": http_routes.json_body([{"id": 7}])})
+    orders = sqlite_file("orders")
+    orders["metadata"]["namespace"] = "hr"
+    project.declare(orders, api("crm", server.url, metadata={"namespace": "sales"}))
+    assert project("apply").code == 0
+    readme = Path("README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert project.run.python(example) == Ended(code=0, stdout="0\n[{'id': 7}]\n", stderr="")
+
+
+def test_an_async_client_behind_a_tunnel_leaves_nothing(
+    project: Project, server: Server, ssh: SshServer
+) -> None:
+    answer(server, {"orders": OK})
+    apply(project, api("orders", server.url, **hops("ssh", ssh, None)))
+    before = ssh.logins
+
+    async def ask() -> int:
+        async with connect(project) as orders:
+            await orders.async_client.get("/orders")
+            return (await orders.async_client.get("/orders")).status_code
+
+    threads = threading.active_count()
+    assert asyncio.run(ask()) == 200
+    assert (ssh.logins, threading.active_count()) == (before + 1, threads)
+
+
+def test_an_accepted_credential_is_good_while_the_state_is_away(crm: Project) -> None:
+    away = crm.run.folder / "away"
+    with connect(crm, SECRET="right") as orders:
+        assert use(orders)
+        crm.state.parent.rename(away)
+        assert use(orders)
+        away.rename(crm.state.parent)
+    crm.state.parent.rename(away)
+    with pytest.raises(reconciler.StoreError):
+        connect(crm, SECRET="right")
+
+
+def test_an_unproved_credential_is_not_sent_where_it_cannot_be_counted(
+    crm: Project, server: Server
+) -> None:
+    server.requests.clear()
+    with connect(crm, SECRET="right") as orders:
+        crm.state.parent.rename(crm.run.folder / "away")
+        with pytest.raises(reconciler.StoreError):
+            use(orders)
+    assert server.requests == []
+    assert not crm.state.exists()
 
 
 def test_the_pool_is_the_manifests(project: Project) -> None:

@@ -216,3 +216,8 @@ def test_a_duration_out_of_bounds_is_refused() -> None:
 def test_the_endpoint_says_where_and_as_whom(spec: dict[str, Any], endpoint: Endpoint) -> None:
     normal = kinds.shape("SqlConnection").normalise({"spec": spec})
     assert sql.endpoint(normal["spec"]) == endpoint
+
+
+def test_a_statement_that_reads_has_no_problem() -> None:
+    assert sql.query_problem("with a as (select 1) select * from a") == ""
+    assert sql.query_problem("drop table a").startswith("does not begin with")
