@@ -1,8 +1,8 @@
 """One stored connection, as an application uses it: what it is, its credential, its accounts.
 
-Everything here blocks, and any thread may call it. The spec is the one that was in force when the
-connection was looked up; the phase and the credential are read again whenever something is opened,
-so that a suspension and a rotated secret are noticed while the application runs.
+Any thread may call what is here, and nearly all of it blocks. The spec is the one that was in force
+when the connection was looked up; the phase and the credential are read again whenever something is
+opened, so that a suspension and a rotated secret are noticed while the application runs.
 
 Logins count as those of checks do (reliability P10). Each login to a database is reserved in the
 state before it is made, and a pooled connection makes one. An API is sent its credential with each
@@ -13,6 +13,7 @@ a credential that was accepted before is still good; one that was not is not sen
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from reconciler import (
     fingerprint,
@@ -140,6 +142,14 @@ class Access:
             if not is_proven:
                 raise
         return self._admission(self._target(), secrets, key)
+
+    async def admitted(self, *, login_s: float, is_each_counted: bool) -> Admission:
+        """Returns what `admit` does; in other threads than those that `settle` is called in.
+
+        Else those who wait for their turn could keep the ones before them from ending theirs.
+        """
+        ask = partial(self.admit, login_s=login_s, is_each_counted=is_each_counted)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, ask)
 
     def settle(self, admission: Admission, end: LoginEnd) -> None:
         """Says what came of the credential that `admission` was for."""

@@ -69,9 +69,7 @@ class Caller:
         await self._tools.hops.close()
 
     async def _ask(self, request: exchange.Request) -> tuple[http_probe.Asked, tuple[Stage, ...]]:
-        admission = await asyncio.to_thread(
-            self._access.admit, login_s=self._limits.total_s, is_each_counted=False
-        )
+        admission = await self._access.admitted(login_s=self._limits.total_s, is_each_counted=False)
         end, stages = LoginEnd.UNDECIDED, Stages()
         try:
             asked = await http_probe.ask(

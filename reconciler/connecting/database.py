@@ -160,8 +160,8 @@ class Database:
         connect_s, query_s = parse_duration(timeout["connect"]), parse_duration(timeout["query"])
         async with self._turns, self._explaining():
             await sql_probe.load(self._engine_name, self._tools.threads)
-            admission = await asyncio.to_thread(
-                self._access.admit, login_s=connect_s + query_s, is_each_counted=True
+            admission = await self._access.admitted(
+                login_s=connect_s + query_s, is_each_counted=True
             )
             end = LoginEnd.UNDECIDED
             try:

@@ -454,6 +454,29 @@ def test_the_example_of_the_readme_runs(project: Project, server: Server) -> Non
     assert project.run.python(example) == Ended(code=0, stdout="0\n[{'id': 7}]\n", stderr="")
 
 
+def test_a_burst_with_a_wrong_credential_sends_it_five_times(crm: Project, server: Server) -> None:
+    async def burst() -> list[str]:
+        async with connect(crm, SECRET="wrong") as orders:
+            asked = (orders.async_client.get("/orders") for _ in range(60))
+            ended = await asyncio.gather(*asked, return_exceptions=True)
+            return [str(getattr(each, "status_code", each)) for each in ended]
+
+    ended = asyncio.run(burst())
+    assert ended.count("401") == BUDGET
+    assert sum("the login budget of this credential is used up" in text for text in ended) == 55
+    assert server.failed_logins == BUDGET
+
+
+def test_a_burst_with_a_good_credential_is_let_in(crm: Project, server: Server) -> None:
+    async def burst() -> list[int]:
+        async with connect(crm, SECRET="right") as orders:
+            asked = (orders.async_client.get("/orders") for _ in range(60))
+            return [response.status_code for response in await asyncio.gather(*asked)]
+
+    assert asyncio.run(burst()) == [200] * 60
+    assert crm.query("select * from login_attempts") == []
+
+
 def test_an_async_client_behind_a_tunnel_leaves_nothing(
     project: Project, server: Server, ssh: SshServer
 ) -> None:
