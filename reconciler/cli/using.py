@@ -18,7 +18,7 @@ from reconciler.cli.frame import command
 from reconciler.cli.session import Session
 from reconciler.cli.workbench import output_option
 from reconciler.clients.http_response import Answer
-from reconciler.connecting.access import Ground
+from reconciler.connecting.credentials import Ground
 from reconciler.errors import ConfigError, Held
 from reconciler.kinds import api as api_kind
 from reconciler.kinds import sql as sql_kind

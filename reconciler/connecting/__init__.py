@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from reconciler import config, redact
 from reconciler.connecting import access as accesses
 from reconciler.connecting import refusing
+from reconciler.connecting.credentials import Ground
 from reconciler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,13 +66,11 @@ def connect(
     redactor = redact.Redactor()
     for password in config.passwords(settings.state_url):
         redactor.add(password)
-    ground = accesses.Ground(
-        settings=settings, environment=variables, redactor=redactor, clock=config.now
-    )
+    ground = Ground(settings=settings, environment=variables, redactor=redactor, clock=config.now)
     return open_connection(ground, name, even_suspended=even_suspended)
 
 
-def open_connection(ground: accesses.Ground, name: str, *, even_suspended: bool) -> Connection:
+def open_connection(ground: Ground, name: str, *, even_suspended: bool) -> Connection:
     """Returns the connection that `name` means in the state of `ground`; raises as `connect`."""
     return Connection(accesses.open_access(ground, name, even_suspended=even_suspended))
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -30,42 +30,31 @@ from reconciler import (
     kinds,
     plan,
     probes,
-    secret_sources,
     selection,
-    stored_secrets,
     stores,
 )
 from reconciler.clients.hop_logins import LoginEnd
 from reconciler.clients.hops import Hops
 from reconciler.connecting import refusing
+from reconciler.connecting.credentials import Credentials, Ground
 from reconciler.errors import ConfigError, Conflict, ConnectionFailed, StoreError
 from reconciler.kinds import hops as hop_fields
-from reconciler.model import JsonObject, Reason, Recorded, Ref, StageName, Target
+from reconciler.model import Reason, Recorded, Ref, StageName, Target
 from reconciler.redact import Redactor, Secret
-from reconciler.settings import LONGEST_LOGIN_S, Settings
+from reconciler.settings import LONGEST_LOGIN_S
 from reconciler.stores import LoginRequest, Opening, Store, Verdict
 from reconciler.values import dataclass
 
 #: Use is noted so often at most.
 USED_EVERY_S = 60.0
-#: Secrets that a server or a program has to be asked for are kept for so long.
-_SECRETS_AGE_S = 60.0
+#: The phase is read so often at most for the requests of a credential that was accepted.
+_PHASE_EVERY_S = 1.0
 #: A login waits so long for its turn, and looks so often whether it has come.
 _TURN_S = 30.0
 _LOOK_S = 0.05
 #: A row that moves while a login is reserved is read again this often.
 _ATTEMPTS = 20
 _THREADS = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """Where connections are looked up, and what they may use."""
-
-    settings: Settings
-    environment: Mapping[str, str]
-    redactor: Redactor
-    clock: Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +82,12 @@ class Access:
         self._even_suspended = even_suspended
         self.spec = plan.normal_spec(row)
         self._store: Store | None = None
-        self._sources = self._fresh_sources()
-        self._secrets: Mapping[str, Secret] = {}
-        self._secrets_at: float | None = None
+        self._credentials = Credentials(ground, row.ref.kind, self.spec)
+        self._looked_at = time.monotonic()
         self._used_at: float | None = None
         #: keys of credentials that were accepted, and not refused since
         self._proven: set[str] = set()
         self._lock = threading.Lock()
-        self._reading = threading.Lock()
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reconciler")
 
     @property
@@ -117,7 +104,7 @@ class Access:
             redactor=self._ground.redactor,
             threads=self.threads,
             clock=self._ground.clock,
-            read_public=self._read_public,
+            read_public=self._credentials.read_public,
             root=self._ground.settings.root,
             hops=self._hops(),
         )
@@ -131,11 +118,12 @@ class Access:
             ConnectionFailed: the login budget of the credential is used up.
             StoreError, Conflict: the state cannot be read or written, and must be.
         """
-        secrets = self._read_secrets()
+        secrets = self._credentials.read()
         key = self._key(secrets)
         is_proven = key in self._proven
         if not key or (is_proven and not is_each_counted):
-            return self._admission(self._target(), secrets, key)
+            target = self._target_as_read() if self._is_phase_fresh else self._target()
+            return self._admission(target, secrets, key)
         try:
             return self._reserve(secrets, key, login_s)
         except (StoreError, Conflict):
@@ -148,8 +136,26 @@ class Access:
 
         Else those who wait for their turn could keep the ones before them from ending theirs.
         """
+        if not is_each_counted and self._credentials.is_quick:
+            at_once = self._admit_at_once()
+            if at_once is not None:
+                return at_once
         ask = partial(self.admit, login_s=login_s, is_each_counted=is_each_counted)
         return await asyncio.get_running_loop().run_in_executor(self.threads, ask)
+
+    def _admit_at_once(self) -> Admission | None:
+        """Returns what `admit` does where neither the state nor a server has to be asked."""
+        if not self._is_phase_fresh:
+            return None
+        secrets = self._credentials.read()
+        key = self._key(secrets)
+        if key and key not in self._proven:
+            return None
+        return self._admission(self._target_as_read(), secrets, key)
+
+    @property
+    def _is_phase_fresh(self) -> bool:
+        return time.monotonic() - self._looked_at < _PHASE_EVERY_S
 
     def settle(self, admission: Admission, end: LoginEnd) -> None:
         """Says what came of the credential that `admission` was for."""
@@ -160,7 +166,7 @@ class Access:
             self._proven.add(key)
         elif end is LoginEnd.REFUSED:
             self._proven.discard(key)
-            self._secrets_at = None
+            self._credentials.forget()
             request = request or self._request(admission.target, key, 0.0)
         if request is None:
             return
@@ -217,6 +223,10 @@ class Access:
                 raise ConfigError(f"`{self.ref}` was deleted", "`reconciler events` says by whom")
             refusing.refuse_held(found[0], even_suspended=self._even_suspended)
             self._row = replace(self._row, version=found[0].version)
+        self._looked_at = time.monotonic()
+        return self._target_as_read()
+
+    def _target_as_read(self) -> Target:
         target = health.target(self._row, self.spec)
         return replace(target, version=None) if self._even_suspended else target
 
@@ -259,45 +269,6 @@ class Access:
         endpoint = kinds.kind(self.ref.kind).endpoint(self.spec)
         return fingerprint.of_credential(endpoint, secrets, self._fingerprint_key)
 
-    def _fresh_sources(self) -> secret_sources.Secrets:
-        ground = self._ground
-        kept = stored_secrets.source(ground.settings, ground.clock)
-        return secret_sources.Secrets(
-            ground.settings.secrets, ground.environment, ground.redactor, sources={"store": kept}
-        )
-
-    def _read_secrets(self) -> Mapping[str, Secret]:
-        """Returns the secrets by pointer; of one that is the same as before, the same object.
-
-        By that object hops know a credential that they have proved.
-        """
-        references = dict(kinds.shape(self.ref.kind).secrets(self.spec))
-        with self._reading:
-            if self._secrets_at is not None and not self._is_worth_reading(references):
-                return self._secrets
-            sources = self._fresh_sources()
-            sources.fetch(references.values())
-            username = kinds.kind(self.ref.kind).endpoint(self.spec).username
-            read = {
-                pointer: sources.resolve(reference, username=username)
-                for pointer, reference in references.items()
-            }
-            self._secrets = {
-                pointer: _same_or_new(self._secrets.get(pointer), secret)
-                for pointer, secret in read.items()
-            }
-            self._sources, self._secrets_at = sources, time.monotonic()
-            return self._secrets
-
-    def _read_public(self, reference: JsonObject) -> str:
-        return self._sources.read_public(reference)
-
-    def _is_worth_reading(self, references: Mapping[str, JsonObject]) -> bool:
-        names = {next(iter(reference)) for reference in references.values()}
-        if names <= secret_sources.QUICK_SOURCES:
-            return bool(names)
-        return time.monotonic() - (self._secrets_at or 0.0) >= _SECRETS_AGE_S
-
 
 def open_access(ground: Ground, name: str, *, even_suspended: bool) -> Access:
     """Returns the access to the connection that `name` means.
@@ -324,7 +295,3 @@ def end_of(failure: ConnectionFailed) -> LoginEnd:
     is_own = failure.stage not in (StageName.TUNNEL, StageName.PROXY)
     is_refused = failure.reason is Reason.AUTH_FAILED and is_own
     return LoginEnd.REFUSED if is_refused else LoginEnd.UNDECIDED
-
-
-def _same_or_new(before: Secret | None, now: Secret) -> Secret:
-    return before if before is not None and before.reveal() == now.reveal() else now

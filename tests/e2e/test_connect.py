@@ -7,6 +7,7 @@ import pickle
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -314,7 +315,13 @@ def test_a_suspension_is_noticed_while_the_connection_is_open(crm: Project) -> N
         assert use(orders)
         crm("suspend", "orders")
         with pytest.raises(reconciler.Held):
-            use(orders)
+            use_for(10.0, orders)
+
+
+def use_for(seconds: float, connection: reconciler.Connection) -> None:
+    give_up_at = time.monotonic() + seconds
+    while time.monotonic() < give_up_at:
+        use(connection)
 
 
 def test_the_stored_spec_counts_and_not_the_manifest(crm: Project) -> None:
