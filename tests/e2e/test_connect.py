@@ -21,6 +21,7 @@ import sqlalchemy
 
 import reconciler
 from reconciler.model import Json, JsonObject, Reason
+from tests.corpus.canary import make_key
 from tests.corpus.zygote import Zygote
 from tests.e2e.command import Ended, Run
 from tests.e2e.connecting import SECRET, Case, connect, descriptors, sql, use
@@ -341,6 +342,33 @@ def test_a_rotated_secret_is_picked_up(project: Project, server: Server) -> None
         assert not use(orders)
         secret.write_text("second")
         assert use(orders)
+
+
+def test_a_stored_secret_is_asked_for_again_when_the_server_refuses_it(
+    project: Project, server: Server
+) -> None:
+    key = make_key()
+    auth = {"method": "bearer", "token": {"store": "token"}}
+
+    def rotate(token: str) -> None:
+        project.run("secret", "set", "token", stdin=token, env={"RECONCILER_KEY": key})
+        answer(server, {"orders": http_routes.login(http_routes.bearer(token), OK)})
+
+    rotate("first-token")
+    apply(project, api("orders", server.url, auth=auth), RECONCILER_KEY=key)
+    with connect(project, RECONCILER_KEY=key) as orders:
+        assert use(orders)
+        rotate("second-token")
+        assert [use(orders), use(orders)] == [False, True]
+    assert server.failed_logins == 1
+
+
+def test_a_missing_secret_names_its_reference(crm: Project, server: Server) -> None:
+    server.requests.clear()
+    with connect(crm) as orders, pytest.raises(reconciler.SecretError, match="SECRET"):
+        use(orders)
+    assert server.requests == []
+    assert crm("request", "orders", "GET", "/orders").code == 4
 
 
 @pytest.mark.server
