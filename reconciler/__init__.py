@@ -16,9 +16,12 @@ from reconciler._version import __version__
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from reconciler.connecting import Connection, connect
     from reconciler.errors import (
         ConfigError,
         Conflict,
+        ConnectionFailed,
+        Held,
         InvalidManifests,
         OutputFailed,
         ReconcilerError,
@@ -49,7 +52,10 @@ __all__ = [
     "ChangeSet",
     "ConfigError",
     "Conflict",
+    "Connection",
+    "ConnectionFailed",
     "Diagnostic",
+    "Held",
     "InvalidManifests",
     "Location",
     "Observation",
@@ -69,6 +75,7 @@ __all__ = [
     "Status",
     "StoreError",
     "__version__",
+    "connect",
 ]
 
 
@@ -77,7 +84,11 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         from reconciler import errors, model
 
-        value: object = getattr(model, name, None) or getattr(errors, name)
+        value: object = getattr(model, name, None) or getattr(errors, name, None)
+        if value is None:
+            from reconciler import connecting
+
+            value = getattr(connecting, name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -73,7 +73,9 @@ async def authorize(
             tokens=source,
             hops=hops,
         ) as tools:
-            request = http.token_request(target, secrets, tools, Stages())
+            request = http.token_request(
+                target, secrets, tools, Stages(), http.limits_of(target.spec)
+            )
             try:
                 token = await consent.ask(request, source.tools, tell, within_s=within_s)
             finally:

@@ -100,6 +100,11 @@ def take_environment() -> Mapping[str, str]:
     return Environment(environment)
 
 
+def environment() -> Mapping[str, str]:
+    """Returns a copy of the process environment, which belongs to somebody else and stays as is."""
+    return Environment(dict(os.environ))  # noqa: TID251
+
+
 def load(flags: Mapping[str, Json], environment: Mapping[str, str], cwd: str) -> Configuration:
     """Returns the settings that hold in the folder `cwd`.
 

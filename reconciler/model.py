@@ -392,8 +392,9 @@ class Target:
     uid: str
     ref: Ref
     generation: int
-    #: row version that was read; a result is recorded only on it
-    version: int
+    #: row version that was read; a result is recorded only on it. None where none is to be recorded
+    #: and the phase does not matter
+    version: int | None
     spec: JsonObject
     endpoint: Endpoint
 

@@ -25,6 +25,7 @@ from reconciler import (
     observing,
     orphans,
     plan,
+    probes,
     queueing,
     recall,
     rotation,
@@ -57,8 +58,6 @@ if TYPE_CHECKING:
 
 #: A plan whose rows moved under it is made again this often.
 ATTEMPTS = 3
-#: Methods of which tokens are kept.
-_TOKENS = frozenset({"oauth1", "oauth2"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,7 +323,9 @@ async def check(
     public = workspace.secrets.read_public
     limits = workspace.settings.health
     hops = hop_budget.open_hops(store, budget=budget, clock=workspace.clock)
-    with_tokens = [target.uid for target in targets if target.endpoint.method in _TOKENS]
+    with_tokens = [
+        target.uid for target in targets if target.endpoint.method in probes.TOKEN_METHODS
+    ]
     async with open_tokens(workspace, store, with_tokens) as source:
         with health.open_tools(
             workspace.settings,

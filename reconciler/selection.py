@@ -7,7 +7,7 @@ command that selects uses it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
@@ -94,6 +94,18 @@ def parse_reference(text: str) -> Reference:
         )
     kind, namespace, name = (["*"] * (_PARTS - len(parts))) + parts
     return Reference(text=text, kind=_kind(kind), namespace=namespace, name=name)
+
+
+def row_of(text: str, rows: Sequence[Recorded]) -> Recorded:
+    """Returns the one of `rows` that `text` names: a live one, else the last archived one.
+
+    Raises:
+        ConfigError: none or several are named.
+    """
+    live = {row.ref: row for row in rows if row.status.is_live}
+    every = {row.ref: row for row in sorted(rows, key=lambda row: row.updated_at)} | live
+    wanted = parse_reference(text)
+    return every[one(text, live if any(map(wanted.matches, live)) else every)]
 
 
 def one(text: str, refs: Iterable[Ref]) -> Ref:

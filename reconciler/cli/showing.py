@@ -80,6 +80,7 @@ def describe(session: Session, *, name: str, format_: str) -> int:
             suggestions=advice.suggestions(
                 row, observation, login_budget=session.settings.health.login_budget
             ),
+            last_used=store.last_used(row.uid),
             now=session.now(),
         )
     session.output.data(report.formatter(formats.DESCRIBE, format_)(view, session.output.style))

@@ -9,6 +9,7 @@ from reconciler.cli.frame import Row
 
 _WRITE, _CHECK, _HELP = "Write manifests", "Check them", "Get help"
 _APPLY, _LOOK, _ORDER = "Apply them", "See how they are", "Take things in hand"
+_USE = "Use them"
 
 #: Name -> command, in the order in which `--help` shows them.
 ROWS = {
@@ -72,6 +73,16 @@ ROWS = {
         target="reconciler.cli.showing:events",
         summary="List what happened, oldest first",
         section=_LOOK,
+    ),
+    "query": Row(
+        target="reconciler.cli.using:query",
+        summary="Run a statement that reads, over a stored connection",
+        section=_USE,
+    ),
+    "request": Row(
+        target="reconciler.cli.using:request",
+        summary="Send a request, over a stored connection",
+        section=_USE,
     ),
     "suspend": Row(
         target="reconciler.cli.ordering:suspend",

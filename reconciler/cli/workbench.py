@@ -223,11 +223,7 @@ def find(store: Store, name: str) -> Recorded:
     Raises:
         ConfigError: none or several are meant.
     """
-    rows = store.recorded(archived=True)
-    live = {row.ref: row for row in rows if row.status.is_live}
-    every = {row.ref: row for row in sorted(rows, key=lambda row: row.updated_at)} | live
-    wanted = selection.parse_reference(name)
-    return every[selection.one(name, live if any(map(wanted.matches, live)) else every)]
+    return selection.row_of(name, store.recorded(archived=True))
 
 
 def select(store: Store, names: Sequence[str]) -> tuple[Recorded, ...]:

@@ -9,6 +9,7 @@ that the manual's "SSL X.509 certificate authentication" names.
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +18,19 @@ from typing import Any, cast
 from clickhouse_connect.dbapi import connection as dbapi
 from clickhouse_connect.driver import exceptions, httputil
 
-from reconciler.clients import sql, sql_errors
+from reconciler.clients import sql, sql_errors, sql_rows
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.pinned_pool import PinnedPool
+from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.model import StageName
 
 #: Of a row's text so much is read, and dropped.
 _ROW_BYTES = 65536
+#: Of the text of rows that are shown so much is read; what goes on after it is not understood.
+_ROWS_BYTES = 16 * 1024 * 1024
+_ROWS_FORMAT = "JSONCompactEachRowWithNames"
 #: Number of ClickHouse's error -> meaning (its source, "ErrorCodes.cpp").
 _MEANINGS: dict[int, Meaning] = {
     81: sql_errors.DATABASE_MISSING,
@@ -86,7 +91,30 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
         connection.close()
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check)
+def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
+    """As `check`, but fetches at most `limit` rows and returns them.
+
+    Raises:
+        ConnectionFailed: why it was not possible.
+    """
+    connection = _log_in(login, attempt)
+    try:
+        with attempt.stages.stage(StageName.QUERY), _translated(login, attempt):
+            settings = _settings(limit + 1, attempt)
+            found = connection.client.raw_stream(query, settings=settings, fmt=_ROWS_FORMAT)
+            answer = cast("io.IOBase", found)
+            try:
+                with connection.pool.translated():
+                    lines = answer.read(_ROWS_BYTES).splitlines()
+            finally:
+                answer.close()
+            columns, *rows = map(json.loads, lines)
+            return sql_rows.collect(columns, rows, limit=limit)
+    finally:
+        connection.close()
+
+
+DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 
 
 def _log_in(login: Login, attempt: Attempt) -> _Connection:
@@ -117,16 +145,7 @@ def _log_in(login: Login, attempt: Attempt) -> _Connection:
 
 def _read_one_row(connection: _Connection, query: str, attempt: Attempt) -> None:
     """Runs `query` in a way in which the server itself stops after a row and refuses to write."""
-    seconds = max(1, round(attempt.query_by - time.monotonic()))
-    settings = {
-        "readonly": 1,
-        "max_execution_time": seconds,
-        "max_block_size": 1,
-        "max_result_rows": 1,
-        "result_overflow_mode": "break",
-        # else an error in the middle would stand in the text of the rows
-        "wait_end_of_query": 1,
-    }
+    settings = _settings(1, attempt)
     found = connection.client.raw_stream(query, settings=settings, fmt="TabSeparated")
     answer = cast("io.IOBase", found)  # as the driver's HTTP client promises
     try:
@@ -134,6 +153,18 @@ def _read_one_row(connection: _Connection, query: str, attempt: Attempt) -> None
             answer.read(_ROW_BYTES)
     finally:
         answer.close()
+
+
+def _settings(rows: int, attempt: Attempt) -> dict[str, int | str]:
+    return {
+        "readonly": 1,
+        "max_execution_time": max(1, round(attempt.query_by - time.monotonic())),
+        "max_block_size": rows,
+        "max_result_rows": rows,
+        "result_overflow_mode": "break",
+        # else an error in the middle would stand in the text of the rows
+        "wait_end_of_query": 1,
+    }
 
 
 @contextmanager

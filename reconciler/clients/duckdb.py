@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import duckdb
 
-from reconciler.clients import files, sql, sql_errors
+from reconciler.clients import files, sql, sql_errors, sql_rows
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
+from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
@@ -56,13 +57,26 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
     Raises:
         ConnectionFailed: why it was not possible.
     """
+    read(login, query, 1, attempt)
+
+
+def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
+    """As `check`, but fetches at most `limit` rows and returns them.
+
+    Raises:
+        ConnectionFailed: why it was not possible.
+    """
     with attempt.stages.stage(StageName.QUERY):
         connection = _open(login)
         try:
             attempt.lifeline.hold(connection.interrupt)
             if attempt.is_over:
                 raise attempt.timed_out()
-            connection.sql(query).limit(1).fetchall()  # `execute` would fetch all rows first
+            relation = connection.sql(query)
+            # `execute` would fetch all rows first
+            return sql_rows.collect(
+                relation.columns, relation.limit(limit + 1).fetchall(), limit=limit
+            )
         except duckdb.Error as error:
             raise _explain(error, attempt) from None
         finally:
@@ -70,7 +84,7 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
             connection.close()
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check)
+DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 
 
 def _open(login: Login) -> duckdb.DuckDBPyConnection:

@@ -53,6 +53,26 @@ class Answer:
         """Whether the body is encoded although `identity` was asked for."""
         return self.header("content-encoding").strip().lower() not in ("", "identity")
 
+    def require_whole(self) -> None:
+        """Does nothing where the body is whole and as it is; for whoever wants the body.
+
+        Raises:
+            ConnectionFailed: it was cut, or is compressed.
+        """
+        if self.is_cut:
+            raise ConnectionFailed(
+                Reason.BODY_TOO_LARGE,
+                StageName.QUERY,
+                f"the body is larger than {len(self.body)} bytes",
+                "ask for less, such as one page of a list",
+            )
+        if self.is_compressed:
+            raise ConnectionFailed(
+                Reason.PROTOCOL_ERROR,
+                StageName.QUERY,
+                "the server compresses the body, which was not asked for",
+            )
+
 
 class ResponseParser:
     """Parses what a server sends on a connection that serves one request."""

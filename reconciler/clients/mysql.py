@@ -19,17 +19,31 @@ import pymysql
 from pymysql.constants import CLIENT
 from pymysql.cursors import SSCursor
 
-from reconciler.clients import mysql_refusals, sql, sql_errors, sql_socket, tls
+from reconciler.clients import mysql_refusals, sql, sql_errors, sql_rows, sql_socket, tls
 from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.sql_rows import Rows
 from reconciler.model import StageName
 
 
 def open_connection(login: Login, attempt: Attempt) -> _Session:
     """Logs in once and returns the connection.
 
+    The server ends each of its queries after `attempt.query_s`.
+
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
     """
+    session = _log_in(login, attempt)
+    try:
+        with attempt.stages.stage(StageName.QUERY), mysql_refusals.translated(login, attempt):
+            _limit_queries(session, attempt.query_s)
+    except BaseException:
+        session.drop()
+        raise
+    return session
+
+
+def _log_in(login: Login, attempt: Attempt) -> _Session:
     plain = sql_socket.connect(login, attempt)
     try:
         session = _Session(login, attempt)
@@ -47,15 +61,24 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
     """
-    session = open_connection(login, attempt)
+    read(login, query, 1, attempt)
+
+
+def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
+    """As `check`, but fetches at most `limit` rows and returns them.
+
+    Raises:
+        ConnectionFailed: why and at which stage it was not possible.
+    """
+    session = _log_in(login, attempt)
     try:
         with attempt.stages.stage(StageName.QUERY), mysql_refusals.translated(login, attempt):
-            _read_one_row(session, query, attempt)
+            return _read_rows(session, query, limit, attempt)
     finally:
         session.drop()
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check)
+DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 
 
 _DEFAULTS: dict[str, Any] = {"charset": "utf8mb4", "program_name": "reconciler"}
@@ -177,16 +200,22 @@ _TIME_LIMITS = {
 }
 
 
-def _read_one_row(session: _Session, query: str, attempt: Attempt) -> None:
+def _limit_queries(session: _Session, seconds: float) -> None:
+    statement, scale = _TIME_LIMITS["MariaDB" in session.server_version]
+    with mysql_refusals.unknown_variables_ignored(), session.cursor() as cursor:
+        cursor.execute(statement.format(max(0.001, seconds) * scale))
+
+
+def _read_rows(session: _Session, query: str, limit: int, attempt: Attempt) -> Rows:
     cursor = session.cursor(SSCursor)
     try:
-        statement, scale = _TIME_LIMITS["MariaDB" in session.server_version]
-        left_s = max(0.001, attempt.query_by - time.monotonic())
-        with mysql_refusals.unknown_variables_ignored():
-            cursor.execute(statement.format(left_s * scale))
+        _limit_queries(session, attempt.query_by - time.monotonic())
         cursor.execute("START TRANSACTION READ ONLY")
         cursor.execute(query)
-        if cursor.fetchone() is None or cursor.fetchone() is None:
+        columns = [column[0] for column in cursor.description or ()]
+        found = sql_rows.collect(columns, iter(cursor.fetchone, None), limit=limit)
+        if not found.is_cut:
             session.rollback()  # else rows are left, and closing ends the transaction as well
+        return found
     finally:
         session.abandon_rows()

@@ -23,8 +23,16 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn, PGresult
 
-from reconciler.clients import postgresql_refusals, sql, sql_errors, tcp, tls_identity
+from reconciler.clients import (
+    postgresql_refusals,
+    sql,
+    sql_errors,
+    sql_rows,
+    tcp,
+    tls_identity,
+)
 from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.sql_rows import Cell, Rows
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import StageName
@@ -108,10 +116,22 @@ _ERRNO_TEXTS = {
 def open_connection(login: Login, attempt: Attempt) -> psycopg.Connection:
     """Logs in once and returns the connection; not in a transaction.
 
+    The server ends each of its queries after `attempt.query_s`.
+
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
     """
-    return psycopg.Connection(_log_in(login, attempt))
+    connection = _log_in(login, attempt)
+    milliseconds = max(1, round(attempt.query_s * 1000))
+    try:
+        with attempt.stages.stage(StageName.QUERY):
+            connection.send_query(f"SET statement_timeout = {milliseconds}".encode())
+            for result in _results(connection, attempt, attempt.end_by):
+                _expect(result, attempt)
+    except BaseException:
+        connection.finish()
+        raise
+    return psycopg.Connection(connection)
 
 
 def check(login: Login, query: str, attempt: Attempt) -> None:
@@ -120,15 +140,24 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
     """
+    read(login, query, 1, attempt)
+
+
+def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
+    """As `check`, but fetches at most `limit` rows and returns them.
+
+    Raises:
+        ConnectionFailed: why and at which stage it was not possible.
+    """
     connection = _log_in(login, attempt)
     try:
         with attempt.stages.stage(StageName.QUERY):
-            _read_one_row(connection, query, attempt)
+            return _read_rows(connection, query, limit, attempt)
     finally:
         connection.finish()
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check)
+DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 
 
 def _log_in(login: Login, attempt: Attempt) -> PGconn:
@@ -277,7 +306,7 @@ def _authorities_file(login: Login) -> Iterator[str]:
             yield file.name
 
 
-def _read_one_row(connection: PGconn, query: str, attempt: Attempt) -> None:
+def _read_rows(connection: PGconn, query: str, limit: int, attempt: Attempt) -> Rows:
     by = attempt.query_by
     milliseconds = max(1, round((by - time.monotonic()) * 1000))
     begin = f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds}"
@@ -287,15 +316,52 @@ def _read_one_row(connection: PGconn, query: str, attempt: Attempt) -> None:
     # The extended protocol takes one statement only, whatever the text holds.
     connection.send_query_params(query.encode(), None)
     connection.set_single_row_mode()
-    rows = 0
+    columns: tuple[str, ...] = ()
+    rows: list[tuple[Cell, ...]] = []
     for result in _results(connection, attempt, by):
         _expect(result, attempt)
-        rows += result.ntuples
-        if rows > 1:
-            return  # closing ends the transaction as well, and spares us all the other rows
+        columns = columns or _columns(result)
+        rows += [_row(result, number) for number in range(result.ntuples)]
+        if len(rows) > limit:
+            # closing ends the transaction as well, and spares us all the other rows
+            return Rows(columns=columns, rows=tuple(rows[:limit]), is_cut=True)
     connection.send_query(b"ROLLBACK")
     for result in _results(connection, attempt, by):
         _expect(result, attempt)
+    return Rows(columns=columns, rows=tuple(rows), is_cut=False)
+
+
+def _columns(result: PGresult) -> tuple[str, ...]:
+    names = (result.fname(column) or b"" for column in range(result.nfields))
+    return tuple(name.decode(errors="replace") for name in names)
+
+
+def _row(result: PGresult, number: int) -> tuple[Cell, ...]:
+    return tuple(
+        _cell(result.get_value(number, column), result.ftype(column))
+        for column in range(result.nfields)
+    )
+
+
+#: Object identifiers of types (pg_type.dat) whose text form JSON has a value for.
+_BOOLEAN = 16
+_INTEGERS = frozenset({20, 21, 23})
+_FLOATS = frozenset({700, 701})
+
+
+def _cell(value: bytes | None, type_: int) -> Cell:
+    """Returns a value from the server's text form, which every type has; it may be any bytes."""
+    if value is None:
+        return None
+    text = value.decode(errors="replace")
+    try:
+        if type_ == _BOOLEAN:
+            return text == "t"
+        if type_ in _INTEGERS:
+            return int(text)
+        return sql_rows.cell(float(text)) if type_ in _FLOATS else text
+    except ValueError:  # no server of PostgreSQL sends that
+        return text
 
 
 _GOOD = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.SINGLE_TUPLE, pq.ExecStatus.TUPLES_OK})

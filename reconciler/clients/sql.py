@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.kinds import engines
 from reconciler.model import JsonObject, Reason, StageName
@@ -35,12 +36,14 @@ class DbapiConnection(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """One library that speaks to databases; both functions block and raise `ConnectionFailed`."""
+    """One library that speaks to databases; its functions block and raise `ConnectionFailed`."""
 
     #: logs in once, by `attempt.connect_by`; the caller closes the connection
     open_connection: Callable[[Login, Attempt], DbapiConnection]
     #: logs in once, runs a query read-only, fetches one row, and leaves nothing open
     check: Callable[[Login, str, Attempt], None]
+    #: as `check`, but fetches at most so many rows and returns them
+    read: Callable[[Login, str, int, Attempt], Rows]
 
 
 #: Name of the driver -> where its `Driver` is.
@@ -172,5 +175,17 @@ def check(engine: str, login: Login, query: str, attempt: Attempt) -> None:
     """
     try:
         load(engine).check(login, query, attempt)
+    finally:
+        attempt.lifeline.release()
+
+
+def read(engine: str, login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
+    """Logs in once, runs `query` read-only, returns at most `limit` rows, closes the connection.
+
+    Raises:
+        ConnectionFailed: why and at which stage it was not possible.
+    """
+    try:
+        return load(engine).read(login, query, limit, attempt)
     finally:
         attempt.lifeline.release()

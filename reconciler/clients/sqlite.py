@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote
 
-from reconciler.clients import files, sql, sql_errors
+from reconciler.clients import files, sql, sql_errors, sql_rows
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
+from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
@@ -67,6 +70,26 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
     Raises:
         ConnectionFailed: why it was not possible.
     """
+    with _running(login, query, attempt) as cursor:
+        cursor.fetchone()
+
+
+def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
+    """As `check`, but fetches at most `limit` rows and returns them.
+
+    Raises:
+        ConnectionFailed: why it was not possible.
+    """
+    with _running(login, query, attempt) as cursor:
+        columns = [column[0] for column in cursor.description or ()]
+        return sql_rows.collect(columns, cursor, limit=limit)
+
+
+DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
+
+
+@contextmanager
+def _running(login: Login, query: str, attempt: Attempt) -> Iterator[sqlite3.Cursor]:
     with attempt.stages.stage(StageName.QUERY):
         connection = _open(login, attempt)
         try:
@@ -74,14 +97,11 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
             connection.set_progress_handler(
                 lambda: attempt.lifeline.is_cut or time.monotonic() >= by, _INSTRUCTIONS
             )
-            connection.execute(query).fetchone()
+            yield connection.execute(query)
         except sqlite3.Error as error:
             raise _explain(error, attempt) from None
         finally:
             connection.close()
-
-
-DRIVER = sql.Driver(open_connection=open_connection, check=check)
 
 
 def _open(login: Login, attempt: Attempt) -> sqlite3.Connection:
@@ -89,7 +109,11 @@ def _open(login: Login, attempt: Attempt) -> sqlite3.Connection:
     patience_s = max(0.0, attempt.end_by - time.monotonic())
     try:
         connection = sqlite3.connect(
-            f"file:{quote(login.database)}?mode=ro", uri=True, timeout=patience_s
+            f"file:{quote(login.database)}?mode=ro",
+            uri=True,
+            timeout=patience_s,
+            # an application's pool hands it from thread to thread, never to two at once
+            check_same_thread=False,
         )
     except sqlite3.Error as error:
         raise _explain(error, attempt) from None

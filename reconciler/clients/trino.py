@@ -17,10 +17,11 @@ import requests
 import requests.adapters
 from trino import auth, constants, dbapi, exceptions, transaction
 
-from reconciler.clients import sql, sql_errors
+from reconciler.clients import sql, sql_errors, sql_rows
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.pinned_pool import PinnedPool
+from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
@@ -147,7 +148,28 @@ def check(login: Login, query: str, attempt: Attempt) -> None:
         connection.close()
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check)
+def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
+    """As `check`, but fetches at most `limit` rows and returns them.
+
+    Raises:
+        ConnectionFailed: why it was not possible.
+    """
+    connection = _log_in(login, attempt)
+    try:
+        with attempt.stages.stage(StageName.QUERY), _translated(login, attempt):
+            cursor = connection.cursor()
+            cursor.execute(query)
+            fetched = iter(cursor.fetchone, None)
+            columns = [column[0] for column in cursor.description or ()]
+            rows = sql_rows.collect(columns, fetched, limit=limit)
+            cursor.cancel()
+            connection.rollback()  # type: ignore[no-untyped-call]  # trino has no types
+            return rows
+    finally:
+        connection.close()
+
+
+DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 
 
 def _log_in(login: Login, attempt: Attempt) -> _Connection:

@@ -69,7 +69,8 @@ class HopLogin:
     username: str
     secrets: Mapping[str, Secret]
     uid: str
-    version: int
+    #: None: whatever the phase of the connection is
+    version: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ class Via:
     socket: str = ""
     #: on whose behalf: connection and row version that a login at a hop is counted for
     uid: str = ""
-    version: int = 0
+    version: int | None = 0
 
     @property
     def is_direct(self) -> bool:
@@ -112,7 +113,7 @@ def describe(
     read_public: Callable[[JsonObject], str],
     *,
     uid: str = "",
-    version: int = 0,
+    version: int | None = 0,
 ) -> Via:
     """Returns the way that a normalised `spec` asks for.
 

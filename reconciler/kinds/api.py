@@ -22,6 +22,8 @@ _CREDENTIAL_HEADER: Final = re.compile(
 _CREDENTIAL_VALUE: Final = re.compile(
     r"(?:basic|bearer|digest|negotiate|token)\s+\S", re.IGNORECASE
 )
+#: Origin-form of a request target (RFC 9112, section 3.2.1), no fragment, no backslash.
+REQUEST_PATH: Final = r'(?:/[!"$-\[\]-~]*)?'
 #: Characters that a header may hold here: visible ASCII, space and tab (RFC 9110, section 5.5).
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
@@ -44,6 +46,24 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
     yield from hops.findings(spec)
     if problem is None:
         yield from _warnings(spec)
+
+
+def path_problem(path: str) -> str:
+    """Returns why `path` cannot be appended to a base URL, as a predicate, or `""`."""
+    if not re.fullmatch(REQUEST_PATH, path):
+        return "does not begin with `/`, or has a character that no request can carry"
+    name = addresses.secret_parameter(path.partition("?")[2])
+    return f"carries a credential in its parameter `{name}`" if name else ""
+
+
+def header_problem(name: str, value: str) -> str:
+    """Returns why a header cannot be written beside a credential, as a predicate, or `""`."""
+    lowered = name.lower()
+    if _CREDENTIAL_HEADER.search(lowered) or _CREDENTIAL_VALUE.match(value):
+        return "carries a credential"
+    if api_auth.OWN_HEADER.fullmatch(lowered):
+        return "is set by the transport"
+    return "" if _HEADER_VALUE.fullmatch(value) else "has a character that none can carry"
 
 
 def endpoint(spec: JsonObject) -> Endpoint:

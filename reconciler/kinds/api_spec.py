@@ -21,6 +21,7 @@ from reconciler.auth.spec_model import (
     SpecModel,
     whole,
 )
+from reconciler.kinds import api
 from reconciler.kinds.fields import Duration, Health, Items
 from reconciler.kinds.hops_spec import SOCKET, Proxy, SocketPath, Ssh
 from reconciler.kinds.metadata_spec import Intent, Metadata
@@ -49,10 +50,7 @@ JsonPointer: TypeAlias = Annotated[
     str, Field(pattern=whole(r"(?:/(?:[^~/\x00-\x1f]|~[01])*)*"), max_length=500)
 ]
 HeaderValue: TypeAlias = Annotated[str, Field(max_length=4000)]
-#: Origin-form of a request target (RFC 9112, section 3.2.1), no fragment, no backslash.
-RequestPath: TypeAlias = Annotated[
-    str, Field(pattern=whole(r'(?:/[!"$-\[\]-~]*)?'), max_length=2000)
-]
+RequestPath: TypeAlias = Annotated[str, Field(pattern=whole(api.REQUEST_PATH), max_length=2000)]
 
 
 class ApiTimeout(SpecModel):

@@ -185,16 +185,20 @@ def _file_findings(database: str) -> Iterator[kinds.Finding]:
             return
 
 
+def query_problem(query: str) -> str:
+    """Returns why `query` is not one statement that only reads, as a predicate, or `""`."""
+    return next((why for pattern, why in _QUERY_RULES if pattern.search(query)), "")
+
+
 def _query_findings(query: str) -> Iterator[kinds.Finding]:
-    for pattern, why in _QUERY_RULES:
-        if pattern.search(query):
-            yield kinds.Finding(
-                code="E119",
-                path=("health", "query"),
-                message=f"the query {why}",
-                hint="a check such as `select 1` reads one row",
-            )
-            return
+    why = query_problem(query)
+    if why:
+        yield kinds.Finding(
+            code="E119",
+            path=("health", "query"),
+            message=f"the query {why}",
+            hint="a check such as `select 1` reads one row",
+        )
 
 
 def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:

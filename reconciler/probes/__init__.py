@@ -52,6 +52,10 @@ class TokenRequest:
     stages: Stages
 
 
+#: Methods of which tokens are kept.
+TOKEN_METHODS = frozenset({"oauth1", "oauth2"})
+
+
 class TokenSource(Protocol):
     """Gives access tokens; only a token that is not good any more costs a request."""
 
@@ -76,6 +80,9 @@ class TokenSource(Protocol):
 
         None where that was from this very pass. Raises as `access` does.
         """
+
+    async def finish(self) -> None:
+        """Waits for answers that are on their way: with one a refresh token could be lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ async def _examine(
     spec = target.spec
     expect = spec["health"]["expect"]
     try:
-        asked = await _ask(target, secrets, tools, stages)
+        asked = await ask(_request(spec), target, secrets, tools, stages, limits_of(spec))
     except ConnectionFailed as failure:
         return http_judgement.Verdict(
             reason=failure.reason, stage=failure.stage, message=failure.message, hint=failure.hint
@@ -114,7 +114,15 @@ async def _examine(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class Limits:
+    """What one request and its authentication may take."""
+
+    total_s: float
+    body_bytes: int = http.BODY_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
     """How a flow of authentication ended."""
 
     url: str
@@ -125,23 +133,41 @@ class _Asked:
     is_tried: bool
 
 
-async def _ask(
-    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
-) -> _Asked:
-    """Returns what came of the last request of the authentication flow."""
+def limits_of(spec: JsonObject) -> Limits:
+    """Returns what a check of a normalised `spec` may take."""
+    health_s, total_s = spec["health"]["timeout"], spec["timeout"]["total"]
+    return Limits(total_s=min(parse_duration(health_s), parse_duration(total_s)))
+
+
+async def ask(  # noqa: PLR0917  # a request, and what it is sent with
+    plain: exchange.Request,
+    target: Target,
+    secrets: Mapping[str, Secret],
+    tools: Tools,
+    stages: Stages,
+    limits: Limits,
+) -> Asked:
+    """Returns what came of the last request of the authentication flow over `plain`.
+
+    Probes and applications (`connecting`) both send their requests through this function.
+
+    Raises:
+        ConnectionFailed: for everything that keeps an answer from coming.
+        SecretError: a secret or a file of the manifest cannot be read or sent.
+    """
     spec = target.spec
     method = _AUTH.validate_python(spec["auth"])
     if not libraries.is_loaded(method.method):
         # a large one takes seconds: not on the loop, and not at the expense of the deadline
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(tools.threads, libraries.load, method.method)
-    route = _route(target, secrets, tools)
-    talk = partial(_talk, method, _request(spec), route, tools=tools, stages=stages)
+    route = _route(target, secrets, tools, limits)
+    talk = partial(_talk, method, plain, route, tools=tools, stages=stages)
     is_consented = isinstance(method, oauth1.OAuth1Auth) and method.consent is not None
     if not (is_consented or isinstance(method, oauth2.Grant)):
         return await talk(secrets)
     assert tools.tokens is not None
-    wanted = token_request(target, secrets, tools, stages)
+    wanted = token_request(target, secrets, tools, stages, limits)
     if is_consented:
         kept = await tools.tokens.consented(wanted)
         pair = {at("token"): kept.access, at("tokenSecret"): kept.refresh or Secret("")}
@@ -158,14 +184,18 @@ async def _ask(
 
 
 def token_request(
-    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+    target: Target,
+    secrets: Mapping[str, Secret],
+    tools: Tools,
+    stages: Stages,
+    limits: Limits,
 ) -> TokenRequest:
     """Returns what a token of `target`, whose method is one of OAuth, is asked for with.
 
     Raises:
         SecretError, ConnectionFailed: a certificate cannot be read or used.
     """
-    route = _route(target, secrets, tools)
+    route = _route(target, secrets, tools, limits)
     return TokenRequest(
         uid=target.uid,
         name=str(target.ref),
@@ -186,7 +216,7 @@ async def _talk(
     *,
     tools: Tools,
     stages: Stages,
-) -> _Asked:
+) -> Asked:
     """Runs the flow of `method` over the `plain` request to its end."""
     moment = exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
     flow = method.flow(plain, secrets, moment)
@@ -200,7 +230,7 @@ async def _talk(
         try:
             request = flow.send(response)
         except StopIteration:
-            return _Asked(
+            return Asked(
                 url=request.url,
                 answer=answer,
                 refusal=auth.refusal(method, response),
@@ -219,20 +249,21 @@ def _request(spec: JsonObject) -> exchange.Request:
     )
 
 
-def _route(target: Target, secrets: Mapping[str, Secret], tools: Tools) -> http.Route:
+def _route(
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, limits: Limits
+) -> http.Route:
     spec = target.spec
     setting = spec["tls"]
-    timeout, health = spec["timeout"], spec["health"]
     hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)
-    total_s = min(parse_duration(health["timeout"]), parse_duration(timeout["total"]))
     return http.Route(
         tls_mode=tls.TlsMode.VERIFY_FULL if setting["verify"] else tls.TlsMode.REQUIRE,
         ca=tools.read_public(setting["ca"]) if "ca" in setting else "",
         identity=_identity(setting, secrets, tools),
         server_name=setting.get("serverName", ""),
         tls_minimum=setting["minimumVersion"],
-        connect_s=parse_duration(timeout["connect"]),
-        deadline=asyncio.get_running_loop().time() + total_s,
+        connect_s=parse_duration(spec["timeout"]["connect"]),
+        deadline=asyncio.get_running_loop().time() + limits.total_s,
+        body_bytes=limits.body_bytes,
         via=None if hops.is_direct else Way(hops=tools.hops, via=hops),
     )
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from reconciler.clients import destination, sql, sql_way, via
 from reconciler.clients.attempt import Attempt, Lifeline, Login
@@ -30,6 +31,8 @@ from reconciler.model import (
 )
 from reconciler.probes import Tools, outcome
 from reconciler.redact import Secret
+
+T = TypeVar("T")
 
 #: A driver that does not end after its socket was shut down is waited for so long, then left.
 _GRACE_S = 1.0
@@ -51,7 +54,7 @@ async def probe(
     began = time.monotonic()
     failure: ConnectionFailed | None = None
     try:
-        await _load(target.spec["engine"], tools.threads)
+        await load(target.spec["engine"], tools.threads)
         began = time.monotonic()
         await _examine(target, secrets, tools, stages)
     except ConnectionFailed as error:
@@ -74,7 +77,7 @@ async def probe(
     )
 
 
-async def _load(engine: str, threads: Executor) -> None:
+async def load(engine: str, threads: Executor) -> None:
     """Imports the driver in a thread: some take seconds, and the loop has other probes to run."""
     if not sql.is_loaded(engine):
         await asyncio.get_running_loop().run_in_executor(threads, sql.load, engine)
@@ -94,6 +97,31 @@ async def _examine(
         query_s=durations.parse_duration(spec["timeout"]["query"]),
         end_by=end_by,
     )
+    engine, query = spec["engine"], spec["health"]["query"]
+    async with reached(target, secrets, tools, attempt) as login:
+
+        def call() -> None:
+            sql.check(engine, login, query, attempt)
+
+        if engines.ENGINES[engine].is_file:
+            await _in_lane(call, attempt, tools)
+        else:
+            await in_thread(call, attempt, tools.threads)
+
+
+@asynccontextmanager
+async def reached(
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, attempt: Attempt
+) -> AsyncIterator[Login]:
+    """Gives the login to `target`, whose server is reachable inside the context.
+
+    Probes and applications (`connecting`) both log in with what this gives.
+
+    Raises:
+        ConnectionFailed: the name has no address, or a hop on the way fails.
+        SecretError: a file of the manifest cannot be read.
+    """
+    spec = target.spec
     reference = spec.get("tls", {}).get("ca")
     identity = sql.identity_of(spec, secrets, tools.read_public, tools.clock())
     hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)
@@ -105,18 +133,11 @@ async def _examine(
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),
     )
-    engine, query = spec["engine"], spec["health"]["query"]
-
-    def call(reached: Login) -> None:
-        sql.check(engine, reached, query, attempt)
-
-    if engines.ENGINES[engine].is_file:
-        await _in_lane(lambda: call(login), attempt, tools)
-    elif hops.is_direct:
-        await _in_thread(lambda: call(login), attempt, tools.threads)
-    else:
-        async with sql_way.reached(login, Way(hops=tools.hops, via=hops), attempt) as reached:
-            await _in_thread(lambda: call(reached), attempt, tools.threads)
+    if hops.is_direct:
+        yield login
+        return
+    async with sql_way.reached(login, Way(hops=tools.hops, via=hops), attempt) as changed:
+        yield changed
 
 
 async def _resolve(spec: JsonObject, attempt: Attempt) -> tuple[str, ...]:
@@ -143,8 +164,12 @@ async def _in_lane(call: Callable[[], None], attempt: Attempt, tools: Tools) -> 
         raise
 
 
-async def _in_thread(call: Callable[[], None], attempt: Attempt, threads: Executor) -> None:
-    """Runs `call` and sees to it that it ends: by its deadlines, or when this task is cancelled."""
+async def in_thread(call: Callable[[], T], attempt: Attempt, threads: Executor) -> T:
+    """Returns what `call` does; it ends by its deadlines, or when this task is cancelled.
+
+    Raises:
+        ConnectionFailed: as `call`, or time ran out.
+    """
     loop = asyncio.get_running_loop()
 
     def end_login() -> None:
@@ -162,7 +187,7 @@ async def _in_thread(call: Callable[[], None], attempt: Attempt, threads: Execut
         if not done:
             thread.add_done_callback(_forget)
             raise attempt.timed_out()
-        thread.result()
+        return thread.result()
     except asyncio.CancelledError:
         attempt.lifeline.cut()
         await _wait_out(thread)
@@ -172,7 +197,7 @@ async def _in_thread(call: Callable[[], None], attempt: Attempt, threads: Execut
             timer.cancel()
 
 
-async def _wait_out(thread: asyncio.Future[None]) -> None:
+async def _wait_out(thread: asyncio.Future[T]) -> None:
     """Returns when the thread has ended, or after the grace, however often it is cancelled."""
     thread.add_done_callback(_forget)
     give_up_at = time.monotonic() + _GRACE_S
@@ -181,7 +206,7 @@ async def _wait_out(thread: asyncio.Future[None]) -> None:
             await asyncio.wait((thread,), timeout=give_up_at - time.monotonic())
 
 
-def _forget(thread: asyncio.Future[None]) -> None:
+def _forget(thread: asyncio.Future[T]) -> None:
     """Takes note of how a thread ended that nobody waits for, so that asyncio does not complain."""
     if not thread.cancelled():
         thread.exception()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 
 from reconciler.model import Action, Json, JsonObject, Recorded
-from reconciler.report import records, standing, times, yaml_text
+from reconciler.report import query, records, request, standing, times, yaml_text
 from reconciler.report.style import Style
 from reconciler.report.views import (
     ApplyView,
@@ -21,6 +21,8 @@ from reconciler.report.views import (
     HealthView,
     HistoryView,
     PlanView,
+    QueryView,
+    RequestView,
     RunsView,
     SecretRow,
     SecretsView,
@@ -143,6 +145,7 @@ def _(view: DescribeView) -> JsonObject:
         "manifest": records.of_recorded_manifest(view.recorded),
         "connection": records.of_row(view.recorded),
         "lastCheck": records.of_observation(view.observation),
+        "lastUsedAt": times.utc_exact(view.last_used),
         "lastRevision": view.revision and records.of_revision(view.revision),
         "transitions": [records.of_event(event) for event in view.transitions],
     }
@@ -175,6 +178,25 @@ def _(view: RunsView) -> JsonObject:
 @content.register
 def _(view: SecretsView) -> JsonObject:
     return {"secrets": [_secret(row) for row in view.rows]}
+
+
+@content.register
+def _(view: QueryView) -> JsonObject:
+    return {
+        "columns": list(view.columns),
+        "rows": list(query.objects(view)),
+        "truncated": view.is_cut,
+    }
+
+
+@content.register
+def _(view: RequestView) -> JsonObject:
+    return {
+        "status": view.status,
+        "headers": [{"name": name, "value": value} for name, value in view.headers],
+        "body": request.text_of(view.body),
+        "json": request.json_of(view.body),
+    }
 
 
 def _secret(row: SecretRow) -> JsonObject:

@@ -66,6 +66,7 @@ def _facts(view: DescribeView, manifest: JsonObject) -> Iterator[tuple[str, str]
     yield "Id", row.uid
     yield "Removal", f"deletionPolicy {row.deletion_policy}"
     yield "Hold", standing.held(row.hold, view.now) if row.hold else ""
+    yield "Last used", _last_used(view)
     yield "Why", standing.why(status, None, view.now)
     yield "Failures", _failures(view)
     last_error = layout.one_line(status.last_error)
@@ -85,6 +86,11 @@ def _source(view: DescribeView) -> str:
         age = times.age(view.revision.at, view.now)
         told.append(f"applied {age} ago by {view.revision.actor}")
     return layout.one_line(", ".join(part for part in told if part))
+
+
+def _last_used(view: DescribeView) -> str:
+    used_at = view.last_used
+    return f"{times.utc(used_at)} ({times.age(used_at, view.now)})" if used_at else "never"
 
 
 def _failures(view: DescribeView) -> str:

@@ -74,3 +74,16 @@ RUNS: Mapping[str, str] = {
     "json": "reconciler.report.data:json_document",
     "jsonl": "reconciler.report.data:json_lines",
 }
+#: `views.QueryView`
+QUERY: Mapping[str, str] = {
+    "table": "reconciler.report.query:table",
+    "json": "reconciler.report.data:json_document",
+    "jsonl": "reconciler.report.query:lines",
+    "csv": "reconciler.report.query:csv_text",
+}
+#: `views.RequestView`
+REQUEST: Mapping[str, str] = {
+    "body": "reconciler.report.request:body",
+    "headers": "reconciler.report.request:headers",
+    "json": "reconciler.report.data:json_document",
+}

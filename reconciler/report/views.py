@@ -117,6 +117,8 @@ class DescribeView:
     transitions: tuple[Event, ...] = ()
     #: the most likely to help first
     suggestions: tuple[Suggestion, ...] = ()
+    #: when an application, `query` or `request` used it last, None for never
+    last_used: datetime | None = None
     now: datetime
 
 
@@ -180,6 +182,25 @@ class SecretsView:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryView:
+    """What a statement gave; names and texts are foreign."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[bool | int | float | str | None, ...], ...]
+    #: whether there were more
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestView:
+    """What a server answered; all of it is foreign."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
 View: TypeAlias = (
     PlanView
     | ApplyView
@@ -190,4 +211,6 @@ View: TypeAlias = (
     | EventsView
     | RunsView
     | SecretsView
+    | QueryView
+    | RequestView
 )

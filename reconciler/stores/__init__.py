@@ -96,8 +96,9 @@ class LoginRequest:
     uid: str
     #: keyed hash of method, user name, secret fingerprints and destination
     credential_key: str
-    #: row version that the target was read at; the phase must still allow a probe
-    version: int
+    #: row version that the target was read at; the phase must still allow a probe. None asks for
+    #: neither: somebody wants to connect whatever the phase is
+    version: int | None
     #: when the probe will have ended; an attempt still open after it belongs to a dead process
     deadline_at: datetime
 

@@ -69,7 +69,7 @@ def reserve(
     granted: list[dict[str, str]] = []
     for request in requests:
         key = request.credential_key
-        if current.get(request.uid) != request.version:
+        if request.version is not None and current.get(request.uid) != request.version:
             verdicts.append(Verdict.STALE)
         elif used[key] < budget:
             verdicts.append(Verdict.GRANTED)

@@ -36,7 +36,7 @@ FINE = make_observation()
 
 
 def ask(
-    key: str = KEY, uid: str = UID, version: int = 1, deadline_at: datetime = SOON
+    key: str = KEY, uid: str = UID, version: int | None = 1, deadline_at: datetime = SOON
 ) -> LoginRequest:
     return LoginRequest(uid=uid, credential_key=key, version=version, deadline_at=deadline_at)
 
@@ -222,3 +222,12 @@ def test_result_without_credential_settles_nothing(store: Store) -> None:
 def test_smaller_budget_holds_for_attempts_made_under_a_larger_one(store: Store) -> None:
     refuse(store, 3)
     assert store.reserve([ask()], now=NOW, budget=2) == (EXHAUSTED,)
+
+
+def test_without_a_version_the_phase_does_not_matter_and_the_budget_does(store: Store) -> None:
+    suspended = make_recorded(status=make_status(phase=Phase.SUSPENDED))
+    store.commit(
+        Write(rows=(RowWrite(op=RowOp.UPDATE, row=replace(suspended, version=2), expected=1),))
+    )
+    assert reserve(store, ask(version=2)) == (STALE,)
+    assert reserve(store, *[ask(version=None)] * 6) == (*[GRANTED] * 5, WAIT)

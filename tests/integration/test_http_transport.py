@@ -7,17 +7,33 @@ import asyncio
 import httpx
 import pytest
 
+from reconciler.auth import exchange
+from reconciler.clients import http
+from reconciler.clients.http_response import Answer
 from reconciler.clients.httpx_transport import Transport
+from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
-from reconciler.model import Reason
+from reconciler.model import Reason, Stage
 from tests.servers import http_routes
 from tests.servers.certificates import Authority
 from tests.servers.http import closed_port, http_server
 
 
-def get(url: str, transport: Transport | None = None) -> httpx.Response:
+def transport(ca: str = "", total_s: float = 30.0, body_bytes: int = 1000) -> Transport:
+    """Returns one that sends as it is told, with no more authentication than the request has."""
+
+    async def send(request: exchange.Request) -> tuple[Answer, tuple[Stage, ...]]:
+        stages = Stages()
+        deadline = asyncio.get_running_loop().time() + total_s
+        route = http.Route(ca=ca, connect_s=5.0, deadline=deadline, body_bytes=body_bytes)
+        return await http.send(request, route, stages), stages.reached()
+
+    return Transport(send)
+
+
+def get(url: str, through: Transport | None = None) -> httpx.Response:
     async def fetch() -> httpx.Response:
-        async with httpx.AsyncClient(transport=transport or Transport()) as client:
+        async with httpx.AsyncClient(transport=through or transport()) as client:
             return await client.get(url, headers={"X-Own": "1"})
 
     return asyncio.run(fetch())
@@ -33,7 +49,7 @@ def test_a_plain_client_gets_answers_through_it() -> None:
 
 def test_a_body_is_sent_with_its_length() -> None:
     async def post(url: str) -> None:
-        async with httpx.AsyncClient(transport=Transport()) as client:
+        async with httpx.AsyncClient(transport=transport()) as client:
             await client.post(url, json={"name": "crm"})
 
     with http_server({"/": http_routes.answer(201)}) as server:
@@ -52,7 +68,7 @@ def test_tls_settings_are_the_transports() -> None:
     authority = Authority()
     context = authority.server_context("localhost")
     with http_server({"/": http_routes.answer(200)}, context=context, name="localhost") as server:
-        assert get(server.url, Transport(ca=authority.pem)).status_code == 200
+        assert get(server.url, transport(ca=authority.pem)).status_code == 200
 
 
 def test_a_failure_is_seen_as_it_is() -> None:
@@ -61,12 +77,12 @@ def test_a_failure_is_seen_as_it_is() -> None:
     assert raised.value.reason is Reason.CONNECT_REFUSED
 
 
-def test_the_deadline_is_the_transports() -> None:
+def test_a_deadline_ends_it() -> None:
     with (
         http_server({"/": http_routes.drip()}) as server,
         pytest.raises(ConnectionFailed) as raised,
     ):
-        get(server.url, Transport(total_s=0.3))
+        get(server.url, transport(total_s=0.3))
     assert raised.value.reason is Reason.READ_TIMEOUT
 
 
@@ -75,7 +91,7 @@ def test_a_body_over_the_cap_is_refused() -> None:
         http_server({"/": http_routes.endless_chunks()}) as server,
         pytest.raises(ConnectionFailed) as raised,
     ):
-        get(server.url, Transport(body_bytes=1000))
+        get(server.url, transport(body_bytes=1000))
     assert (raised.value.reason, raised.value.message) == (
         Reason.BODY_TOO_LARGE,
         "the body is larger than 1000 bytes",

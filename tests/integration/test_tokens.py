@@ -75,7 +75,8 @@ class World:
                 tokens=tokens,
             )
             secrets = {"/auth/clientAuthentication/secret": Secret(self.secret)}
-            return http_probe.token_request(target, secrets, probing, self.stages)
+            limits = http_probe.limits_of(target.spec)
+            return http_probe.token_request(target, secrets, probing, self.stages, limits)
 
     def access(self) -> str:
         """Returns the token of a new pass."""

@@ -154,10 +154,19 @@ SHOWING = [
     ("state", "info"),
     ("state", "check"),
 ]
+#: A body as it is has lines of its own, and is not here.
+USING = [
+    (*argv, "--even-suspended")  # as they are after five passes
+    for argv in (
+        *(("request", "body", "GET", "/body", "-o", name) for name in ("headers", "json")),
+        ("request", "moved", "GET", "/moved", "-o", "headers"),
+        *(("query", name, "select 1") for name in ("postgresql", "mysql")),
+    )
+]
 
 
 @pytest.mark.parametrize("colour", ["never", "always"])
-@pytest.mark.parametrize("argv", SHOWING, ids=" ".join)
+@pytest.mark.parametrize("argv", [*SHOWING, *USING], ids=" ".join)
 def test_foreign_text_on_a_screen_is_only_text(
     screens: Screens, argv: tuple[str, ...], colour: str, figure: Record
 ) -> None:

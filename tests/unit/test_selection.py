@@ -6,7 +6,7 @@ import pytest
 
 from reconciler import selection
 from reconciler.errors import ConfigError
-from reconciler.model import Ref, canonical
+from reconciler.model import Phase, Reason, Ref, canonical
 from tests import factories
 
 ORDERS = Ref(kind="SqlConnection", namespace="hr", name="orders")
@@ -100,3 +100,22 @@ def test_row_is_matched_by_the_labels_of_its_manifest() -> None:
 def test_nothing_selects_everything() -> None:
     assert selection.parse().is_all
     assert selection.parse().matches(CRM, {})
+
+
+def test_a_live_row_is_meant_before_archived_ones_and_the_last_of_those_otherwise() -> None:
+    gone = factories.make_status(phase=Phase.ARCHIVED, reason=Reason.PRUNED)
+    older, newer = (
+        factories.make_recorded(
+            uid=factories.make_uid(number), status=gone, updated_at=factories.later(-number)
+        )
+        for number in (2, 1)
+    )
+    live = factories.make_recorded(uid=factories.make_uid(3))
+    assert selection.row_of("orders", (newer, live, older)) == live
+    assert selection.row_of("orders", (newer, older)) == newer
+
+
+def test_a_row_that_is_not_there_is_said_with_a_near_name() -> None:
+    with pytest.raises(ConfigError) as caught:
+        selection.row_of("order", (factories.make_recorded(),))
+    assert "orders" in caught.value.hint

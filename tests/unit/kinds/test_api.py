@@ -164,3 +164,32 @@ def test_the_endpoint_says_where_and_as_whom() -> None:
         method="basic",
         username="report",
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("", ""),
+        ("/customers?page=2", ""),
+        ("customers", "does not begin with `/`, or has a character that no request can carry"),
+        ("/a b", "does not begin with `/`, or has a character that no request can carry"),
+        ("/a#b", "does not begin with `/`, or has a character that no request can carry"),
+        ("/a?token=1", "carries a credential in its parameter `token`"),
+    ],
+)
+def test_a_path_of_a_request_is_judged(path: str, why: str) -> None:
+    assert api.path_problem(path) == why
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("Accept", "text/plain", ""),
+        ("Cookie", "a=b", "carries a credential"),
+        ("X-Own", "Bearer a", "carries a credential"),
+        ("Host", "a", "is set by the transport"),
+        ("X-Own", "a\nb", "has a character that none can carry"),
+    ],
+)
+def test_a_header_of_a_request_is_judged(name: str, value: str, why: str) -> None:
+    assert api.header_problem(name, value) == why

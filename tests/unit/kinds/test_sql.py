@@ -281,3 +281,8 @@ def test_a_login_over_verified_tls_is_fine(auth: dict[str, Any]) -> None:
 def test_a_wrong_name_of_the_certificate_is_an_invalid_host() -> None:
     spec = make_server(tls={"serverName": "db.internal:5432"})
     assert found(spec) == [("E117", ("tls", "serverName"))]
+
+
+def test_a_statement_that_reads_has_no_problem() -> None:
+    assert sql.query_problem("with a as (select 1) select * from a") == ""
+    assert sql.query_problem("drop table a").startswith("does not begin with")

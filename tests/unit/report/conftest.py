@@ -257,6 +257,7 @@ def describe_view(health_view: views.HealthView) -> views.DescribeView:
         recorded=row,
         observation=failed,
         revision=make_revision(uid=row.uid, number=7, git=make_git(), at=later(-HOURS)),
+        last_used=later(-2 * HOURS),
         transitions=(
             make_event(
                 id=11,

@@ -1,0 +1,258 @@
+"""`query` and `request`: what people see of a database and an API, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from reconciler.model import JsonObject
+from tests.corpus.zygote import Zygote
+from tests.e2e.command import Run
+from tests.e2e.connecting import sql
+from tests.e2e.projects import OK, Project, answer, api, bearer, sqlite_file
+from tests.servers import http_routes
+from tests.servers.http import Server
+from tests.servers.mariadb import PASSWORD, MariadbServer, mariadb
+from tests.servers.postgresql import PostgresServer, postgresql
+
+__all__ = ["mariadb", "postgresql"]
+
+TABLE = """\
+id  name    price
+ 1  nail    0.25
+ 2  s\\x1bw  null
+2 rows
+"""
+CSV = "id,name,price\n1,nail,0.25\n2,s\\x1bw,\n"
+
+
+@pytest.fixture
+def project(run: Run, warm: Zygote) -> Project:
+    return Project(run=run, warm=warm, env={"SECRET": "right"})
+
+
+@pytest.fixture
+def items(project: Project) -> Project:
+    """Gives a project with an applied SQLite file; one of its texts is hostile."""
+    with closing(sqlite3.connect(project.run.folder / "items.db")) as connection, connection:
+        connection.execute("create table item (id int, name text, price real)")
+        rows = [(1, "nail", 0.25), (2, "s\x1bw", None)]
+        connection.executemany("insert into item values (?, ?, ?)", rows)
+    project.declare(sqlite_file("items"))
+    assert project("apply").code == 0
+    return project
+
+
+@pytest.fixture
+def crm(project: Project, server: Server) -> Project:
+    """Gives a project with an applied API that wants a token."""
+    answer(server, {"crm": http_routes.login(http_routes.bearer("right"), OK)})
+    manifest = api("crm", f"{server.url}/v1", auth=bearer("SECRET"), headers={"X-Own": "1"})
+    project.declare(manifest)
+    assert project("apply", "--health", "none").code == 0
+    return project
+
+
+# --- query -------------------------------------------------------------------------------------
+
+
+def test_rows_are_a_table_that_a_terminal_does_not_obey(items: Project) -> None:
+    ended = items("query", "items", "select * from item order by id;")
+    assert (ended.code, ended.stdout, ended.stderr) == (0, TABLE, "")
+
+
+def test_rows_are_csv(items: Project) -> None:
+    assert items("query", "items", "select * from item order by id", "-o", "csv").stdout == CSV
+
+
+def test_rows_are_json_with_the_types_of_json(items: Project) -> None:
+    document = items.data("query", "items", "select *, id from item order by id")
+    assert document["columns"] == ["id", "name", "price", "id"]
+    assert document["rows"][1] == {"id": 2, "name": "s\x1bw", "price": None, "id_2": 2}
+    assert document["truncated"] is False
+
+
+def test_rows_are_json_lines_and_as_many_as_were_asked_for(items: Project) -> None:
+    ended = items("query", "items", "select id from item order by 1", "--limit", "1", "-o", "jsonl")
+    assert [json.loads(line) for line in ended.stdout.splitlines()] == [{"id": 1}]
+    assert ended.stderr == "there are more rows than 1: --limit\n"
+
+
+def test_a_table_says_that_there_is_more(items: Project) -> None:
+    ended = items("query", "items", "select id from item order by 1", "--limit", "1")
+    assert ended.stdout == "id\n1\n1 row, and there are more: --limit\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("delete from item", "does not begin with SELECT, VALUES, SHOW or WITH"),
+        ("select 1; select 2", "has a `;`"),
+        ("with a as (delete from item returning 1) select 1", "has the word INSERT, UPDATE"),
+    ],
+)
+def test_a_statement_that_may_change_something_is_refused(
+    items: Project, statement: str, why: str
+) -> None:
+    ended = items("query", "items", statement)
+    assert (ended.code, ended.stdout) == (2, "")
+    assert f"error: the statement {why}" in ended.stderr
+
+
+def test_a_refused_statement_shows_reason_stage_and_hint(items: Project) -> None:
+    ended = items("query", "items", "select * from absent")
+    assert (ended.code, ended.stdout) == (11, "")
+    assert ended.stderr == (
+        "error: SqlConnection/default/items: QueryFailed at query: the server refuses the"
+        " statement (SQLITE_ERROR: no such table: absent)\n  = help: check the statement\n"
+    )
+
+
+def test_a_statement_ends_after_the_time_of_the_manifest(items: Project) -> None:
+    items.declare(sqlite_file("items", timeout={"query": "300ms"}))
+    items("apply")
+    endless = "with recursive n(i) as (select 1 union all select i from n) select max(i) from n"
+    ended = items("query", "items", endless)
+    assert ended.code == 11
+    assert "ReadTimeout at query: the statement does not finish in time" in ended.stderr
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+def test_servers_answer_in_the_types_of_json(
+    project: Project, postgresql: PostgresServer, mariadb: MariadbServer, engine: str
+) -> None:
+    if engine == "postgresql":
+        role = postgresql.make_role("right")
+        plain: JsonObject = {"mode": "disable"}
+        manifest = sql("postgresql", postgresql.port, "postgres", role, tls=plain)
+        password = "right"
+        statement = "select 7 as n, true as t, null as z, 'a' as s, 1.50::numeric(9,2) as d"
+        row = {"n": 7, "t": True, "z": None, "s": "a", "d": "1.50"}
+    else:
+        project.run.write("ca.pem", mariadb.authority)
+        tls: JsonObject = {"mode": "verify-full", "ca": {"file": "ca.pem"}}
+        manifest = sql("mariadb", mariadb.port, "orders", "report", tls=tls)
+        password = PASSWORD
+        statement = "select 7 as n, null as z, 'a' as s, 1.50 as d, date '2026-03-01' as day"
+        row = {"n": 7, "z": None, "s": "a", "d": "1.50", "day": "2026-03-01"}
+    project.declare(manifest)
+    assert project("apply", SECRET=password).code == 0
+    assert project.data("query", "orders", statement, SECRET=password)["rows"] == [row]
+
+
+@pytest.mark.server
+def test_a_server_runs_no_function_that_writes(
+    project: Project, postgresql: PostgresServer
+) -> None:
+    role = postgresql.make_role("right")
+    postgresql.execute(f"create sequence {role}_numbers")
+    postgresql.execute(f"grant usage on sequence {role}_numbers to {role}")
+    project.declare(sql("postgresql", postgresql.port, "postgres", role, tls={"mode": "disable"}))
+    project("apply")
+    ended = project("query", "orders", f"select nextval('{role}_numbers')")
+    assert ended.code == 11
+    assert "QueryFailed at query: the statement writes, and is run read-only" in ended.stderr
+
+
+# --- request -----------------------------------------------------------------------------------
+
+
+def test_a_path_is_appended_and_the_manifests_headers_are_sent(
+    crm: Project, server: Server
+) -> None:
+    answer(server, {"v1/customers": http_routes.echo(200)})
+    ended = crm("request", "crm", "get", "/customers?page=2", "-H", "Accept: text/plain")
+    sent = json.loads(ended.stdout)
+    assert (ended.code, server.requests[0].target) == (0, "/v1/customers?page=2")
+    assert (sent["accept"], sent["x-own"]) == ("text/plain", "1")
+    assert sent["authorization"] == "Bearer ***"
+
+
+def test_an_answer_is_shown_as_head_and_as_json(crm: Project, server: Server) -> None:
+    answer(server, {"v1/customers": http_routes.json_body({"a": [1, None]})})
+    shown = crm("request", "crm", "GET", "/customers", "-o", "headers").stdout
+    assert shown.splitlines()[:2] == ["HTTP 200", "Content-Type: application/json"]
+    document = crm.data("request", "crm", "GET", "/customers")
+    assert (document["status"], document["json"]) == (200, {"a": [1, None]})
+
+
+def test_a_hostile_body_is_shown_and_not_obeyed(crm: Project, server: Server) -> None:
+    answer(server, {"v1/x": http_routes.answer(200, b"a\x1b[2Jb\xff\r\nend")})
+    assert crm("request", "crm", "GET", "/x").stdout == "a\\x1b[2Jb\\xff\nend\n"
+
+
+def test_an_error_of_the_server_is_exit_11_unless_allowed(crm: Project, server: Server) -> None:
+    answer(server, {"v1/x": http_routes.answer(500, b"sorry")})
+    ended = crm("request", "crm", "GET", "/x")
+    assert (ended.code, ended.stdout) == (11, "sorry\n")
+    assert ended.stderr == "error: the server answers 500\n"
+    assert crm("request", "crm", "GET", "/x", "--allow-errors").code == 0
+
+
+def test_what_may_change_something_needs_a_word(crm: Project, server: Server) -> None:
+    answer(server, {"v1/x": http_routes.answer(201)})
+    ended = crm("request", "crm", "DELETE", "/x")
+    assert (ended.code, server.requests) == (2, [])
+    assert "= help: say --write" in ended.stderr
+    crm.run.write("new.json", '{"a": 1}')
+    wrote = crm("request", "crm", "POST", "/x", "--write", "--data", "@new.json")
+    assert (wrote.code, server.requests[0].body) == (0, b'{"a": 1}')
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (("GET", "x"), "the path does not begin with `/`"),
+        (("GET", "/x?api_key=1"), "the path carries a credential in its parameter `api_key`"),
+        (("GET", "/x", "-H", "Authorization: Bearer a"), "`Authorization` carries a credential"),
+        (("GET", "/x", "-H", "Host: a"), "the header `Host` is set by the transport"),
+        (("POST", "/x", "--write", "--data", "a=1"), "--data is `@FILE`, or `-`"),
+        (("POST", "/x", "--write", "--data", "@nothing"), "cannot be read"),
+    ],
+)
+def test_what_no_request_should_carry_is_refused(
+    crm: Project, server: Server, args: tuple[str, ...], why: str
+) -> None:
+    server.requests.clear()
+    ended = crm("request", "crm", *args)
+    assert (ended.code, server.requests) == (2, [])
+    assert why in ended.stderr
+
+
+def test_a_body_without_end_is_refused(crm: Project, server: Server) -> None:
+    answer(server, {"v1/x": http_routes.endless_chunks()})
+    ended = crm("request", "crm", "GET", "/x")
+    assert (ended.code, ended.stdout) == (11, "")
+    assert "BodyTooLarge at query: the body is larger than 16777216 bytes" in ended.stderr
+
+
+@pytest.mark.parametrize("args", [("query", "crm", "select 1"), ("request", "items", "GET", "/")])
+def test_the_wrong_kind_is_a_usage_error(
+    crm: Project, server: Server, args: tuple[str, ...]
+) -> None:
+    crm.run.write("items.db", "")
+    crm.declare(sqlite_file("items"), api("crm", server.url))
+    crm("apply", "--health", "none")
+    ended = crm(*args)
+    assert (ended.code, " has no " in ended.stderr) == (2, True)
+
+
+def test_a_suspended_connection_is_used_only_when_told(crm: Project, server: Server) -> None:
+    answer(server, {"v1/x": OK})
+    crm("suspend", "crm")
+    ended = crm("request", "crm", "GET", "/x")
+    assert (ended.code, server.requests) == (8, [])
+    assert "--even-suspended does it all the same" in ended.stderr
+    assert crm("request", "crm", "GET", "/x", "--even-suspended").code == 0
+
+
+def test_a_refused_credential_is_sent_five_times_in_all(crm: Project, server: Server) -> None:
+    answer(server, {"v1/x": http_routes.login(http_routes.bearer("right"), OK)})
+    for _ in range(8):
+        assert crm("request", "crm", "GET", "/x", SECRET="wrong").code == 11
+    assert server.failed_logins == 5
+    assert crm("request", "crm", "GET", "/x").code == 0
