@@ -111,8 +111,8 @@ class Api:
 
     def __init__(self, access: Access) -> None:
         self._access = access
+        self._caller = Caller(access)  # first: it may fail, and the thread would be left
         self._loop = LoopThread(f"reconciler {access.ref}")
-        self._caller = Caller(access)
 
     @cached_property
     def client(self) -> httpx.Client:

@@ -44,8 +44,8 @@ class Database:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._engine_name: str = access.spec["engine"]
+        self._tools = access.tools()  # first: it may fail, and the thread would be left
         self._loop = LoopThread(f"reconciler {access.ref}")
-        self._tools = access.tools()
         self._turns = asyncio.Semaphore(_LOGINS_AT_ONCE)
         #: by identity, what is open, and the way that leads there
         self._open: dict[int, tuple[sql.DbapiConnection, AsyncExitStack]] = {}

@@ -48,7 +48,8 @@ def exhausted(ref: Ref) -> ConnectionFailed:
         Reason.AUTH_FAILED,
         StageName.AUTH,
         "the login budget of this credential is used up, so that it is not sent again",
-        f"put the secret right; if it is right by now: `reconciler health {ref}`, or `resume`",
+        f"put the secret right; if it is right by now: `reconciler health {ref}` suspends it, then"
+        f" `reconciler resume {ref}` gives it another budget",
     )
 
 

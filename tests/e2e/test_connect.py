@@ -165,6 +165,9 @@ def test_what_a_check_finds_refused_cannot_be_used_and_locks_no_account(
     assert checked(project.data("health", code=11, SECRET="wrong")) == {
         "orders": "SUSPENDED by health LoginBudgetUsed 1/0"
     }
+    assert project("resume", "orders", SECRET=case.right).code == 0  # as the hint says
+    with connect(project, SECRET=case.right) as orders:
+        assert use(orders)
 
 
 def is_let_in(connection: reconciler.Connection) -> bool:
