@@ -16,6 +16,7 @@ from reconciler.clients import http, tls
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.network import NetworkPolicy
 
 if TYPE_CHECKING:
     from reconciler.clients import tls_identity
@@ -31,6 +32,7 @@ class Transport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         *,
+        network: NetworkPolicy,
         tls_mode: tls.TlsMode = tls.TlsMode.VERIFY_FULL,
         ca: str = "",
         identity: tls_identity.Identity | None = None,
@@ -40,6 +42,7 @@ class Transport(httpx.AsyncBaseTransport):
         total_s: float = 30.0,
         body_bytes: int = http.BODY_BYTES,
     ) -> None:
+        self._network = network
         self._tls_mode = tls_mode
         self._ca = ca
         self._identity = identity
@@ -70,6 +73,7 @@ class Transport(httpx.AsyncBaseTransport):
                 body=await request.aread(),
             ),
             http.Route(
+                network=self._network,
                 tls_mode=self._tls_mode,
                 ca=self._ca,
                 identity=self._identity,

@@ -175,6 +175,7 @@ def _route(target: Target, secrets: Mapping[str, Secret], tools: Tools) -> http.
         tls_minimum=setting["minimumVersion"],
         connect_s=parse_duration(timeout["connect"]),
         deadline=asyncio.get_running_loop().time() + total_s,
+        network=tools.hops.network,
         via=None if hops.is_direct else Way(hops=tools.hops, via=hops),
     )
 

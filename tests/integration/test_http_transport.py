@@ -10,14 +10,17 @@ import pytest
 from reconciler.clients.httpx_transport import Transport
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason
+from reconciler.network import NetworkPolicy
 from tests.servers import http_routes
 from tests.servers.certificates import Authority
 from tests.servers.http import closed_port, http_server
 
+TRUSTED = NetworkPolicy()
+
 
 def get(url: str, transport: Transport | None = None) -> httpx.Response:
     async def fetch() -> httpx.Response:
-        async with httpx.AsyncClient(transport=transport or Transport()) as client:
+        async with httpx.AsyncClient(transport=transport or Transport(network=TRUSTED)) as client:
             return await client.get(url, headers={"X-Own": "1"})
 
     return asyncio.run(fetch())
@@ -33,7 +36,7 @@ def test_a_plain_client_gets_answers_through_it() -> None:
 
 def test_a_body_is_sent_with_its_length() -> None:
     async def post(url: str) -> None:
-        async with httpx.AsyncClient(transport=Transport()) as client:
+        async with httpx.AsyncClient(transport=Transport(network=TRUSTED)) as client:
             await client.post(url, json={"name": "crm"})
 
     with http_server({"/": http_routes.answer(201)}) as server:
@@ -52,7 +55,7 @@ def test_tls_settings_are_the_transports() -> None:
     authority = Authority()
     context = authority.server_context("localhost")
     with http_server({"/": http_routes.answer(200)}, context=context, name="localhost") as server:
-        assert get(server.url, Transport(ca=authority.pem)).status_code == 200
+        assert get(server.url, Transport(network=TRUSTED, ca=authority.pem)).status_code == 200
 
 
 def test_a_failure_is_seen_as_it_is() -> None:
@@ -66,7 +69,7 @@ def test_the_deadline_is_the_transports() -> None:
         http_server({"/": http_routes.drip()}) as server,
         pytest.raises(ConnectionFailed) as raised,
     ):
-        get(server.url, Transport(total_s=0.3))
+        get(server.url, Transport(network=TRUSTED, total_s=0.3))
     assert raised.value.reason is Reason.READ_TIMEOUT
 
 
@@ -75,7 +78,7 @@ def test_a_body_over_the_cap_is_refused() -> None:
         http_server({"/": http_routes.endless_chunks()}) as server,
         pytest.raises(ConnectionFailed) as raised,
     ):
-        get(server.url, Transport(body_bytes=1000))
+        get(server.url, Transport(network=TRUSTED, body_bytes=1000))
     assert (raised.value.reason, raised.value.message) == (
         Reason.BODY_TOO_LARGE,
         "the body is larger than 1000 bytes",

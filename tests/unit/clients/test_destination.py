@@ -8,7 +8,9 @@ import pytest
 from reconciler.clients import destination
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.network import NetworkPolicy
 
+TRUSTED = NetworkPolicy()
 METADATA = "a cloud metadata service"
 UNSPECIFIED = "an unspecified address"
 LINK_LOCAL = "a link-local address"
@@ -86,7 +88,9 @@ BROADCAST = "the broadcast address"
     ],
 )
 def test_addresses_are_judged_by_what_they_reach(address: str, why: str) -> None:
-    assert destination.denial(address) == why
+    assert destination.denial(address, 80, TRUSTED) == (
+        f"{why}, which is never contacted" if why else ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,7 @@ def test_addresses_are_judged_by_what_they_reach(address: str, why: str) -> None
 )
 def test_numeric_spellings_are_denied_by_what_they_mean(spelling: str) -> None:
     with pytest.raises(ConnectionFailed) as raised:
-        asyncio.run(destination.resolve(spelling, 80))
+        asyncio.run(destination.resolve(spelling, 80, TRUSTED))
     assert raised.value.reason is Reason.DESTINATION_DENIED
 
 
@@ -114,11 +118,11 @@ def test_numeric_spellings_are_denied_by_what_they_mean(spelling: str) -> None:
     "spelling", ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.0.1", "0x7f000001"]
 )
 def test_numeric_spellings_of_loopback_are_resolved(spelling: str) -> None:
-    assert asyncio.run(destination.resolve(spelling, 80)) == ("127.0.0.1",)
+    assert asyncio.run(destination.resolve(spelling, 80, TRUSTED)) == ("127.0.0.1",)
 
 
 def test_a_numeric_address_is_not_looked_up() -> None:
-    assert asyncio.run(destination.resolve("10.4.7.12", 80)) == ("10.4.7.12",)
+    assert asyncio.run(destination.resolve("10.4.7.12", 80, TRUSTED)) == ("10.4.7.12",)
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
@@ -131,7 +135,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 def test_one_denied_address_denies_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch, "10.4.7.12", "169.254.169.254")
     with pytest.raises(ConnectionFailed) as raised:
-        asyncio.run(destination.resolve("db.example", 80))
+        asyncio.run(destination.resolve("db.example", 80, TRUSTED))
     assert (raised.value.reason, raised.value.stage, raised.value.message) == (
         Reason.DESTINATION_DENIED,
         StageName.DNS,
@@ -143,7 +147,7 @@ def test_addresses_keep_the_order_of_the_resolver_without_repeats(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answer_with(monkeypatch, "10.0.0.2", "10.0.0.1", "10.0.0.2")
-    assert asyncio.run(destination.resolve("db.example", 80)) == ("10.0.0.2", "10.0.0.1")
+    assert asyncio.run(destination.resolve("db.example", 80, TRUSTED)) == ("10.0.0.2", "10.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -163,11 +167,11 @@ def test_resolver_errors_are_told_apart(
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(ConnectionFailed) as raised:
-        asyncio.run(destination.resolve("db.example", 80))
+        asyncio.run(destination.resolve("db.example", 80, TRUSTED))
     assert (raised.value.reason, raised.value.message) == (Reason.DNS_FAILURE, message)
 
 
 def test_a_label_that_no_resolver_takes_is_a_dns_failure() -> None:
     with pytest.raises(ConnectionFailed) as raised:
-        asyncio.run(destination.resolve("x" * 64 + ".example", 80))
+        asyncio.run(destination.resolve("x" * 64 + ".example", 80, TRUSTED))
     assert raised.value.reason is Reason.DNS_FAILURE
