@@ -1,8 +1,10 @@
 """Where the secrets of a connection are sent, and whether the operator's grants allow it.
 
 Pure floor, above the kinds: asked before a secret is read, and by the plan. What proves who we are
-goes to the server; what logs in at a hop, to that hop. A client secret goes to the token server,
-and what is got for it goes on to the server itself: so it counts as sent to both.
+goes to the server; what logs in at a hop, to that hop. Hops before it count as well: whoever can
+put a proxy into a manifest can put the authority into it that the proxy's certificates are from. A
+client secret goes to the token server, and what is got for it on to the server: it counts as sent
+to both.
 """
 
 from __future__ import annotations
@@ -128,24 +130,32 @@ def _readings(
 
 
 def _destinations(kind: str, spec: JsonObject, pointer: str) -> Iterator[Destination]:
-    if pointer.startswith("/proxy/"):
+    """Yields the hops up to where the secret at `pointer` is sent, and that place itself."""
+    for prefix, destination in _hops(spec):
+        yield destination
+        if pointer.startswith(prefix):
+            return
+    endpoint = kinds.kind(kind).endpoint(spec)
+    yield Destination(
+        scheme=endpoint.scheme,
+        host="" if endpoint.socket else endpoint.host,
+        port=None if endpoint.socket else endpoint.port,
+        path=endpoint.socket,
+    )
+    if pointer.startswith("/auth/"):
+        yield from _token_servers(spec["auth"])
+
+
+def _hops(spec: JsonObject) -> Iterator[tuple[str, Destination]]:
+    """Yields the hops in the order of the way, each with where its own secrets stand."""
+    if "ssh" in spec:
+        if "jump" in spec["ssh"]:
+            yield "/ssh/jump/", _ssh(spec["ssh"]["jump"])
+        yield "/ssh/", _ssh(spec["ssh"])
+    if "proxy" in spec:
         url = hops.split_proxy(spec["proxy"]["url"])
         assert url is not None  # `hops.findings` has refused any other
-        yield Destination(scheme=url.scheme, host=url.host, port=url.port)
-    elif pointer.startswith("/ssh/jump/"):
-        yield _ssh(spec["ssh"]["jump"])
-    elif pointer.startswith("/ssh/"):
-        yield _ssh(spec["ssh"])
-    else:
-        endpoint = kinds.kind(kind).endpoint(spec)
-        yield Destination(
-            scheme=endpoint.scheme,
-            host="" if endpoint.socket else endpoint.host,
-            port=None if endpoint.socket else endpoint.port,
-            path=endpoint.socket,
-        )
-        if pointer.startswith("/auth/"):
-            yield from _token_servers(spec["auth"])
+        yield "/proxy/", Destination(scheme=url.scheme, host=url.host, port=url.port)
 
 
 def _ssh(hop: JsonObject) -> Destination:

@@ -105,6 +105,16 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What the operator's grants say of one connection."""
+
+    #: numbers of those that cover it
+    grants: tuple[int, ...]
+    #: what none allows of what it would send, as sentences
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeView:
     """Everything known of one connection."""
 
@@ -117,6 +127,8 @@ class DescribeView:
     transitions: tuple[Event, ...] = ()
     #: the most likely to help first
     suggestions: tuple[Suggestion, ...] = ()
+    #: None where the operator file has no grants
+    granted: Granted | None = None
     now: datetime
 
 

@@ -158,3 +158,35 @@ def test_project_file_cannot_grant(project: Project, server: Server) -> None:
     project.declare(crm(server.url))
     ended = project("plan")
     assert (ended.code, "there is no setting `grant`" in ended.stderr) == (2, True)
+
+
+def test_describe_and_doctor_tell_which_grants_cover_a_connection(
+    project: Project, server: Server
+) -> None:
+    text = grant(["10.0.0.0/8"]) + grant(["127.0.0.1"]) + '[network]\ndeny = ["8.8.8.8"]\n'
+    guarded = with_file(project, text)
+    guarded.declare(crm(server.url))
+    guarded.data("apply")
+    assert guarded.data("describe", "crm")["granted"] == {"grants": [2], "denied": []}
+    assert "  Grants     2 of the operator file\n" in guarded("describe", "crm").stdout
+    checks = {check["subject"]: check for check in guarded.data("doctor")["checks"]}
+    assert checks["grants"] == {
+        "state": "good",
+        "subject": "grants",
+        "text": "1 covers nothing; 2 covers ApiConnection/sales/crm",
+        "hint": "",
+    }
+    assert checks["network"]["text"] == "profile trusted, allowed: 0, denied: 1"
+
+    bare = with_file(project, grant(["10.0.0.0/8"]))
+    assert bare.data("describe", "crm")["granted"] == {
+        "grants": [],
+        "denied": [f"{DENIED}{server.url}"],
+    }
+    checks = {check["subject"]: check for check in bare.data("doctor")["checks"]}
+    told = checks["grants"]
+    assert (told["state"], told["hint"]) == (
+        "warning",
+        f"ApiConnection/sales/crm: {DENIED}{server.url}",
+    )
+    assert project.data("describe", "crm")["granted"] is None
