@@ -14,7 +14,7 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -130,10 +130,16 @@ async def _refuse_own(
         known: tuple[str, ...] = (own.host,)
         with suppress(ConnectionFailed):  # then its name is all that there is to compare
             known = (own.host,) if _is_numeric(own.host) else await _look_up(own.host, port)
-        ours = {each for address in known if _is_numeric(address) for each in _carried(address)}
-        theirs = {each for address in addresses for each in _carried(address)}
+        ours = _places(address for address in known if _is_numeric(address))
+        theirs = _places(addresses)
         if host.lower() == own.host.lower() or ours & theirs:
             raise _denied("this is the state store of this tool", StageName.DNS)
+
+
+def _places(addresses: Iterable[str]) -> set[_Address]:
+    """Returns what `addresses` stand for; a server on one loopback address is there on all."""
+    carried = {each for address in addresses for each in _carried(address)}
+    return {_LOOPBACK_V6 if each.is_loopback else each for each in carried}
 
 
 def refuse_socket(path: str, network: NetworkPolicy) -> None:

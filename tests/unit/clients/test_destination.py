@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from reconciler.clients import destination
+from reconciler.destinations import parse
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
-from reconciler.network import NetworkPolicy
+from reconciler.network import NetworkPolicy, StateServer
 
 TRUSTED = NetworkPolicy()
 METADATA = "a cloud metadata service"
@@ -175,3 +178,43 @@ def test_a_label_that_no_resolver_takes_is_a_dns_failure() -> None:
     with pytest.raises(ConnectionFailed) as raised:
         asyncio.run(destination.resolve("x" * 64 + ".example", 80, TRUSTED))
     assert raised.value.reason is Reason.DNS_FAILURE
+
+
+OWN = NetworkPolicy(
+    is_restricted=True,
+    allow=(parse("127.0.0.0/8"), parse("::1")),
+    own=(StateServer(host="localhost", port=5432), StateServer(socket="/run/x/.s.PGSQL.5432")),
+)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST", "127.0.0.9", "127.1", "::1", "::ffff:127.0.0.1"]
+)
+def test_server_of_the_state_is_no_target(host: str) -> None:
+    with pytest.raises(ConnectionFailed) as raised:
+        asyncio.run(destination.resolve(host, 5432, OWN))
+    assert raised.value.reason is Reason.DESTINATION_DENIED
+    assert raised.value.message == "this is the state store of this tool"
+    assert asyncio.run(destination.resolve(host, 5433, OWN))
+
+
+def test_other_server_on_the_port_of_the_state_is_a_target() -> None:
+    assert asyncio.run(destination.resolve("8.8.8.8", 5432, OWN)) == ("8.8.8.8",)
+
+
+def test_state_whose_name_is_not_known_here_is_compared_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = NetworkPolicy(is_restricted=True, own=(StateServer(host="state.example", port=5432),))
+    answer_with(monkeypatch, "8.8.8.8")
+    with pytest.raises(ConnectionFailed, match="this is the state store"):
+        asyncio.run(destination.resolve("State.example", 5432, own))
+
+
+def test_link_to_a_socket_is_judged_as_the_socket(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/run/x/.s.PGSQL.5432")
+    allowed = replace(OWN, allow=(parse(str(tmp_path / "link")),))
+    with pytest.raises(ConnectionFailed) as raised:
+        destination.refuse_socket(str(tmp_path / "link"), allowed)
+    assert raised.value.message == "the socket is that of the state store of this tool"
+    destination.refuse_socket(str(tmp_path / "link"), TRUSTED)
