@@ -38,6 +38,8 @@ from reconciler.model import (
 #: Reasons that a change shows by what it is; screens may leave them out.
 NOT_RECORDED = "no connection of this name is recorded"
 CHANGED = "the manifest changed"
+#: Actions after which a connection goes on with the secrets that it had.
+_KEEPS = frozenset(set(Action) - {Action.NOOP, Action.CREATE, Action.ARCHIVE, Action.DELETE})
 #: Where there is no operator file, or it has no grant, secrets may go anywhere.
 UNGUARDED = Grants()
 
@@ -94,9 +96,9 @@ def make_plan(
 def guarded(change: Change, grants: Grants) -> Change:
     """Returns `change`, blocked where a kept secret would go to a new place without a grant."""
     row, resource = change.recorded, change.resource
-    if change.blocked_by or row is None or resource is None or row.ref.kind != resource.ref.kind:
+    if change.action not in _KEEPS or change.blocked_by or row is None or resource is None:
         return change
-    if row.access_digest == resource.access_digest or resource.spec["state"] == "archived":
+    if row.access_digest == resource.access_digest:
         return change
     why = sending.kept(grants, resource.ref, normal_spec(row), resource.spec)
     return replace(change, blocked_by=why, guard=Guard.GRANT) if why else change

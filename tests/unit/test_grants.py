@@ -138,6 +138,13 @@ def test_each_hop_before_the_destination_counts() -> None:
     ]
 
 
+def test_key_of_the_tunnel_goes_there_alone() -> None:
+    ssh = {"host": "bastion", "port": 22, "username": "ops", "privateKey": {"env": "SSH"}}
+    assert places(make_spec(auth={"method": "none"}, ssh=ssh)) == [
+        "/ssh/privateKey ssh://bastion:22"
+    ]
+
+
 def test_socket_is_a_destination() -> None:
     spec = make_spec(socket="/run/api.sock")
     assert places(spec) == ["/auth/token https:///run/api.sock"]
