@@ -116,7 +116,7 @@ def open_tools(
             clock=clock,
             read_public=read_public,
             root=settings.root,
-            hops=hops or Hops(),
+            hops=hops or Hops(network=settings.network),
         )
 
 

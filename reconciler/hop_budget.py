@@ -29,7 +29,7 @@ def open_hops(
     store: Store, *, budget: int, clock: Callable[[], datetime], network: NetworkPolicy
 ) -> Hops:
     """Returns hops for one pass, whose logins are counted in `store`."""
-    return Hops(_Guard(store, budget, clock), network)
+    return Hops(_Guard(store, budget, clock), network=network)
 
 
 class _Guard:

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from reconciler import (
     apply,
@@ -286,6 +287,22 @@ def select_targets(
     return tuple(chosen)
 
 
+def resolve(workspace: Workspace, target: Target) -> Mapping[str, Secret]:
+    """Returns the secrets of a target by pointer; whoever connects gets them here.
+
+    Raises:
+        DestinationDenied: no grant lets one of them go to where it would be sent; none was read.
+        SecretError: one cannot be read.
+    """
+    sending.require(workspace.settings.grants, target.ref, target.spec, os.path.realpath)
+    references = kinds.shape(target.ref.kind).secrets(target.spec)
+    username = target.endpoint.username
+    return {
+        place: workspace.secrets.resolve(reference, username=username)
+        for place, reference in references
+    }
+
+
 async def check(
     workspace: Workspace, store: Store, rows: Sequence[Recorded]
 ) -> AsyncGenerator[tuple[observing.HealthResult, ...], None]:
@@ -295,15 +312,6 @@ async def check(
     targets = [health.target(row, specs[row.uid]) for row in rows]
     by_uid = {row.uid: row for row in rows}
     budget = workspace.settings.health.login_budget
-
-    def resolve(target: Target) -> Mapping[str, Secret]:
-        sending.require(workspace.settings.grants, target.ref, target.spec, os.path.realpath)
-        references = kinds.shape(target.ref.kind).secrets(target.spec)
-        username = target.endpoint.username
-        return {
-            place: workspace.secrets.resolve(reference, username=username)
-            for place, reference in references
-        }
 
     def is_at_hand(target: Target) -> bool:
         references = kinds.shape(target.ref.kind).secrets(target.spec)
@@ -316,7 +324,7 @@ async def check(
         return observing.record(store, batch, by_uid, thresholds, now=workspace.clock())
 
     desk = health.Desk(
-        resolve=resolve,
+        resolve=partial(resolve, workspace),
         is_at_hand=is_at_hand,
         reserve=reserve,
         release=store.release,

@@ -28,13 +28,11 @@ from reconciler.model import Reason, StageName
 from reconciler.network import NetworkPolicy
 from reconciler.values import dataclass
 
-_TRUSTED = NetworkPolicy()
-
 
 class Hops:
     """Shared tunnels and proved credentials; `close` when no way is needed any more."""
 
-    def __init__(self, guard: Guard | None = None, network: NetworkPolicy = _TRUSTED) -> None:
+    def __init__(self, guard: Guard | None = None, *, network: NetworkPolicy) -> None:
         #: which addresses may be contacted, for connections without hops as well
         self.network = network
         self.logins = HopLogins(guard)
