@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from reconciler import operator_policy, redact, toml_file, toml_table
+from reconciler import redact, toml_file, toml_table
 from reconciler.errors import ConfigError
 from reconciler.grants import Grant
 from reconciler.network import NetworkPolicy
@@ -215,6 +215,18 @@ def _secrets(
     )
 
 
+def _grants(raw: Json, where: toml_table.Where) -> Json:
+    from reconciler import operator_policy  # most files have none, and each command reads the file
+
+    return operator_policy.grants(raw, where)
+
+
+def _network(raw: Json, where: toml_table.Where) -> Json:
+    from reconciler import operator_policy
+
+    return operator_policy.network(raw, where)
+
+
 def _operator(*, grant: tuple[Grant, ...] = (), **others: Json) -> Operator:
     return Operator(grants=grant, **others)
 
@@ -266,6 +278,6 @@ _SECRETS: dict[str, toml_table.Read] = {
 }
 _FILE: dict[str, toml_table.Read] = {
     "secrets": toml_table.table(_SECRETS, _secrets),
-    "grant": operator_policy.GRANTS,
-    "network": operator_policy.NETWORK,
+    "grant": _grants,
+    "network": _network,
 }

@@ -77,8 +77,8 @@ def _profile(raw: Json, where: toml_table.Where) -> bool:
     return bool(raw == "restricted")
 
 
-def _grants(raw: Json, where: toml_table.Where) -> tuple[Grant, ...]:
-    """Returns the grants, numbered from 1."""
+def grants(raw: Json, where: toml_table.Where) -> tuple[Grant, ...]:
+    """Returns what `[[grant]]` says, numbered from 1."""
     if not isinstance(raw, list):
         raise toml_table.Wrong(where, "must be written as `[[grant]]`")
     return tuple(
@@ -91,7 +91,8 @@ def _grant(**said: Json) -> Grant:
     return Grant(number=0, **said)
 
 
-def _network(raw: Json, where: toml_table.Where) -> NetworkPolicy:
+def network(raw: Json, where: toml_table.Where) -> NetworkPolicy:
+    """Returns what `[network]` says."""
     policy: NetworkPolicy = _NETWORK(raw, where)
     if policy.allow and not policy.is_restricted:
         raise toml_table.Wrong(
@@ -121,6 +122,3 @@ _GRANT = toml_table.table(
     _grant,
     ("references", "connections", "destinations"),
 )
-#: What read the two entries of the file.
-GRANTS: toml_table.Read = _grants
-NETWORK: toml_table.Read = _network
