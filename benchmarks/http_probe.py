@@ -104,6 +104,7 @@ def our_probe(port: int) -> Callable[[], Awaitable[None]]:
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
         read_public=lambda _: "",
         root="/",
+        tokens=None,
     )
 
     async def probe() -> None:

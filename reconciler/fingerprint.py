@@ -39,7 +39,9 @@ def of_credential(endpoint: Endpoint, secrets: Mapping[str, Secret], key: bytes)
     left out: logins there are counted on their own.
     """
     values = sorted(of_secret(secrets[pointer], key) for pointer in own_secrets(secrets))
-    return _keyed(key, "credential", endpoint.method, endpoint.username, endpoint.server, *values)
+    return _keyed(
+        key, "credential", endpoint.method, endpoint.username, endpoint.login_destination, *values
+    )
 
 
 def own_secrets(pointers: Iterable[str]) -> tuple[str, ...]:
@@ -54,6 +56,12 @@ def of_reading(key: bytes, *parts: str) -> str:
     the first NUL keeps the two forms apart, as counted ones begin with a digit.
     """
     return hmac.digest(key, "\0".join(("reading", *parts)).encode(), "sha256").hex()
+
+
+def of_grant(text: str, secrets: Mapping[str, Secret], key: bytes) -> str:
+    """Returns the keyed hash of what a token was given for: settings as text, and secrets."""
+    values = [part for place in sorted(secrets) for part in (place, of_secret(secrets[place], key))]
+    return _keyed(key, "grant", text, *values)
 
 
 def changed(before: tuple[Fingerprint, ...], after: tuple[Fingerprint, ...]) -> tuple[str, ...]:

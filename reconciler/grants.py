@@ -18,8 +18,11 @@ from reconciler.destinations import Destination, Pattern
 from reconciler.model import Json, JsonObject, Ref
 from reconciler.values import dataclass
 
-#: Sources that a pattern may name.
-SOURCES = ("env", "file", "store", "systemdCredential", "vault", "exec", "keyring", "age", "aws")
+#: Sources that a pattern may name; `token:CLIENT` is what a client without a secret was given.
+SOURCES = (
+    *("env", "file", "store", "systemdCredential", "vault", "exec", "keyring", "age", "aws"),
+    "token",
+)
 
 _FILES = frozenset({"file", "age"})
 #: Source -> the name of what a reference names, where that is more than one text.

@@ -105,6 +105,8 @@ def open_tools(
     redactor: Redactor,
     clock: Callable[[], datetime],
     read_public: Callable[[JsonObject], str],
+    *,
+    tokens: probes.TokenSource | None = None,
     hops: Hops | None = None,
 ) -> Iterator[probes.Tools]:
     """Yields what the probes of one pass share, the bounded thread pool among it."""
@@ -117,6 +119,7 @@ def open_tools(
             read_public=read_public,
             root=settings.root,
             hops=hops or Hops(network=settings.network),
+            tokens=tokens,
         )
 
 

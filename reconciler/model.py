@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from reconciler.values import dataclass
 
@@ -20,6 +20,9 @@ Json: TypeAlias = Any
 JsonObject: TypeAlias = Mapping[str, Any]
 #: A path into a document: mapping keys and list indices from the root.
 Path: TypeAlias = tuple[str | int, ...]
+#: A duration as manifests write it, unanchored, in the subset that ECMA-262, Python and Rust read
+#: alike. Three decimals of a second are a millisecond, the finest that is kept.
+DURATION_PATTERN: Final = r"(?:0|[1-9][0-9]{0,8})(?:ms|(?:\.[0-9]{1,3})?[smhd])"
 
 
 #: Made once: `json.dumps` makes an encoder for each call that asks for more than its defaults.
@@ -231,6 +234,8 @@ class Endpoint:
     socket: str = ""
     #: the hops on the way, `ssh://ops@bastion:22 > socks5://px:1080`; empty where there are none
     via: str = ""
+    #: where the credential goes instead of there, such as a token server; scheme, host and port
+    login: str = ""
 
     @property
     def server(self) -> str:
@@ -251,6 +256,11 @@ class Endpoint:
     def shown(self) -> str:
         """Server and hops as a person reads them."""
         return f"{self.text} via {self.via}" if self.via else self.text
+
+    @property
+    def login_destination(self) -> str:
+        """Where the credential of the manifest itself goes, and failed logins are counted."""
+        return self.login or self.server
 
 
 # --- status -----------------------------------------------------------------------------------
@@ -307,6 +317,7 @@ class Reason(StrEnum):
     DRIVER_MISSING = "DriverMissing"
     SECRET_UNRESOLVED = "SecretUnresolved"
     DESTINATION_DENIED = "DestinationDenied"
+    CONSENT_REQUIRED = "ConsentRequired"
     CANCELLED = "Cancelled"
     PROBE_CRASHED = "ProbeCrashed"
 
@@ -322,6 +333,7 @@ class Reason(StrEnum):
     ARCHIVED_BY_MANIFEST = "ArchivedByManifest"
     ARCHIVED_BY_COMMAND = "ArchivedByCommand"
     PRUNED = "Pruned"
+    AUTHORIZED = "Authorized"
 
 
 #: A probe that ends with one of these says nothing about the connection itself.
@@ -331,6 +343,7 @@ INCONCLUSIVE_REASONS = frozenset(
         Reason.SECRET_UNRESOLVED,
         Reason.RATE_LIMITED,
         Reason.DESTINATION_DENIED,
+        Reason.CONSENT_REQUIRED,
         Reason.CANCELLED,
         Reason.PROBE_CRASHED,
     }
@@ -559,7 +572,7 @@ class Revision:
 #: Every type that an event has.
 EVENT_TYPES = (
     *("created", "updated", "renamed", "adopted", "suspended", "resumed", "archived", "deleted"),
-    *("secret-changed", "transition", "result", "dropped"),
+    *("secret-changed", "authorized", "transition", "result", "dropped"),
     *("secret-set", "secret-removed", "secret-resealed", "key-rotated"),
 )
 
@@ -660,6 +673,8 @@ class Change:
     previous: Ref | None = None
     #: a kept credential goes to another destination: "old -> new", or empty
     rebind: str = ""
+    #: what a person has to agree to again, in a few words, or empty
+    consent: str = ""
     #: why apply will not do it, or empty
     blocked_by: str = ""
     #: which guard says so; None where nothing is blocked

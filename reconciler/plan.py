@@ -202,6 +202,7 @@ def _adoption(change: Change, resource: Resource, row: Recorded, options: PlanOp
         reason=f"taken over from stack `{row.stack}`",
         fields=differing,
         rebind=_rebind(row, resource, differing),
+        consent=_consent(row, resource),
     )
     if options.adopt:
         return adopted
@@ -233,6 +234,7 @@ def _difference(change: Change, resource: Resource, row: Recorded) -> Change:
         fields=differing,
         previous=row.ref if is_renamed else None,
         rebind=_rebind(row, resource, differing),
+        consent=_consent(row, resource),
         blocked_by=orphans.PROTECTED if blocked else "",
         guard=Guard.PROTECTION if blocked else None,
     )
@@ -292,15 +294,21 @@ def _moved(resource: Resource, row: Recorded) -> bool:
 
 
 def _rebind(row: Recorded, resource: Resource, differing: tuple[FieldChange, ...]) -> str:
-    """Returns "old -> new" where a kept credential would go to another destination."""
-    kind = kinds.kind(resource.ref.kind)
+    """Returns "old -> new" where a kept credential would go to another destination.
+
+    The credential of the manifest may go elsewhere than the requests, such as to a token server.
+    """
     if row.access_digest == resource.access_digest or row.ref.kind != resource.ref.kind:
         return ""
+    kind = kinds.kind(resource.ref.kind)
     before = normal_manifest(row)["spec"]
     old, new = kind.endpoint(before), kind.endpoint(resource.spec)
-    is_kept = not any(field.pointer.startswith("/spec/auth") for field in differing)
-    if is_kept and new.method != "none" and old.destination != new.destination:
-        return f"{old.destination} -> {new.destination}"
+    auth = {field.pointer for field in differing if field.pointer.startswith("/spec/auth")}
+    is_kept = auth <= {f"/spec/auth/{name}" for name in kind.login_addresses}
+    ways = [(old.login, new.login), (old.destination, new.destination)]
+    moved = [f"{here} -> {there}" for here, there in ways if here != there]
+    if is_kept and new.method != "none" and moved:
+        return ", ".join(moved)
     hop_secrets = [_hop_references(kind.name, spec) for spec in (before, resource.spec)]
     if old.via != new.via and hop_secrets[0] & hop_secrets[1]:
         return f"{old.via} -> {new.via}"
@@ -312,6 +320,17 @@ def _hop_references(kind: str, spec: JsonObject) -> set[str]:
     found = dict(kinds.shape(kind).secrets(spec))
     own = fingerprint.own_secrets(found)
     return {canonical(reference) for place, reference in found.items() if place not in own}
+
+
+def _consent(row: Recorded, resource: Resource) -> str:
+    """Returns what of the consent has changed, where a person has agreed to another one before."""
+    if row.access_digest == resource.access_digest or row.ref.kind != resource.ref.kind:
+        return ""
+    kind = kinds.kind(resource.ref.kind)
+    old, new = kind.consent(normal_manifest(row)["spec"]), kind.consent(resource.spec)
+    if old is None or new is None:
+        return ""
+    return ", ".join(f"auth.{name}" for name in new if old.get(name) != new[name])
 
 
 def _is_effective(change: Change) -> bool:

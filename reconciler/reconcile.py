@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from reconciler import (
     apply,
@@ -28,6 +29,7 @@ from reconciler import (
     queueing,
     recall,
     rotation,
+    sealing,
     secret_sources,
     selection,
     sending,
@@ -53,8 +55,13 @@ from reconciler.stores import LoginRequest, Store
 from reconciler.stores import Verdict as LoginVerdict
 from reconciler.values import dataclass
 
+if TYPE_CHECKING:
+    from reconciler import tokens
+
 #: A plan whose rows moved under it is made again this often.
 ATTEMPTS = 3
+#: Methods of which tokens are kept.
+_TOKENS = frozenset({"oauth1", "oauth2"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,14 +338,51 @@ async def check(
         fingerprint_key=store.meta.fingerprint_key,
     )
     public = workspace.secrets.read_public
+    limits = workspace.settings.health
     network = workspace.settings.network
     hops = hop_budget.open_hops(store, budget=budget, clock=workspace.clock, network=network)
-    with health.open_tools(
-        workspace.settings, workspace.redactor, workspace.clock, public, hops
-    ) as tools:
-        async with aclosing(health.run(targets, desk, tools, workspace.settings.health)) as batches:
-            async for batch in batches:
-                yield await asyncio.to_thread(record, batch)
+    with_tokens = [target.uid for target in targets if target.endpoint.method in _TOKENS]
+    async with open_tokens(workspace, store, with_tokens) as source:
+        with health.open_tools(
+            workspace.settings,
+            workspace.redactor,
+            workspace.clock,
+            public,
+            tokens=source,
+            hops=hops,
+        ) as tools:
+            async with aclosing(health.run(targets, desk, tools, limits)) as batches:
+                async for batch in batches:
+                    yield await asyncio.to_thread(record, batch)
+
+
+@asynccontextmanager
+async def open_tokens(
+    workspace: Workspace, store: Store, uids: Sequence[str]
+) -> AsyncGenerator[tokens.Tokens | None, None]:
+    """Yields the access tokens of the connections `uids`, None where there are no such.
+
+    Leaving waits for answers of token servers that are on their way.
+    """
+    if not uids:
+        yield None
+        return
+    from reconciler import tokens
+    from reconciler.tokens import records
+
+    source = tokens.Tokens(
+        tokens.Tools(
+            records=records.Records(store, sealing.Sealer(workspace.settings.keys)),
+            redactor=workspace.redactor,
+            clock=workspace.clock,
+            make_id=workspace.make_id,
+        ),
+        uids,
+    )
+    try:
+        yield source
+    finally:
+        await source.finish()
 
 
 def _run_facts(workspace: Workspace, git_facts: GitFacts | None, command: str) -> apply.RunFacts:

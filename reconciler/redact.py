@@ -22,6 +22,8 @@ MASK = "***"
 SHORTEST_REDACTED = 4
 #: Foreign text is cut to this many characters before it is stored or shown.
 LONGEST_FOREIGN = 1000
+#: So many forms are looked for one by one before a pattern is made of them.
+_FEW_FORMS = 256
 
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
@@ -61,13 +63,15 @@ class Secret:
 class Redactor:
     """Knows the secrets of one command and removes them from text; shows none itself."""
 
-    __slots__ = ("_forms", "_lock", "_pattern")
+    __slots__ = ("_forms", "_later", "_lock", "_pattern")
 
     def __init__(self) -> None:
         self._forms: set[str] = set()
+        #: of all forms but those in `_later`, which came since it was made
         self._pattern: re.Pattern[str] | None = None
-        # sources learn secrets in threads while others print: a pattern made meanwhile would lack
-        # the newest one, and be kept
+        self._later: set[str] = set()
+        # secrets are learnt in threads while others print: a pattern made meanwhile would lack the
+        # newest one, and be kept
         self._lock = Lock()
 
     def __reduce__(self) -> NoReturn:
@@ -84,20 +88,30 @@ class Redactor:
         if username:
             forms |= _base64_forms(f"{username}:{value}")
         with self._lock:
-            if not forms <= self._forms:
-                self._forms |= forms
-                self._pattern = None
+            self._later |= forms - self._forms
+            self._forms |= forms
 
     def redact(self, text: str) -> str:
         """Returns `text` with every form of every known secret masked."""
-        if not self._forms:
-            return text
         with self._lock:
-            if self._pattern is None:
+            if self._later and not self._is_free_of_later(text):
                 longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
                 self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+                self._later = set()
             pattern = self._pattern
-        return pattern.sub(MASK, text)
+        return text if pattern is None else pattern.sub(MASK, text)
+
+    def _is_free_of_later(self, text: str) -> bool:
+        """Whether the pattern as it is does for `text`.
+
+        To make one costs a thousand times what it costs to see that a text has none of a few forms,
+        and a pass that gets tokens learns a secret with every check.
+        """
+        if len(self._later) > max(_FEW_FORMS, len(self._forms) - len(self._later)):
+            return False
+        # a later form may be longer than one that the pattern would mask a part of
+        is_clean = self._pattern is None or self._pattern.search(text) is None
+        return is_clean and not any(form in text for form in self._later)
 
     def clean(self, text: str, limit: int = LONGEST_FOREIGN) -> str:
         """Returns foreign `text` fit to be stored and shown: redacted, on one line, escaped, cut.

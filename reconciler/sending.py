@@ -38,6 +38,8 @@ class Sending:
 def sendings(kind: str, spec: JsonObject) -> Iterator[Sending]:
     """Yields where each secret of a normal `spec` is sent."""
     references = kinds.shape(kind).secrets(spec)
+    if not any(pointer.startswith("/auth/") for pointer, _ in references):
+        references = (*references, *_tokens(spec))
     for pointer, reference in references:
         for destination in _destinations(kind, spec, pointer):
             yield Sending(pointer=pointer, reference=reference, destination=destination)
@@ -156,6 +158,16 @@ def _hops(spec: JsonObject) -> Iterator[tuple[str, Destination]]:
         url = hops.split_proxy(spec["proxy"]["url"])
         assert url is not None  # `hops.findings` has refused any other
         yield "/proxy/", Destination(scheme=url.scheme, host=url.host, port=url.port)
+
+
+def _tokens(spec: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    """Yields what the state keeps for a client without a secret of its own: the token it was given.
+
+    With a secret, that stands for the token as well: both go to the same places.
+    """
+    auth = spec.get("auth", {})
+    if auth.get("method") == "oauth2":
+        yield "/auth/clientId", {"token": auth.get("clientId", "")}
 
 
 def _ssh(hop: JsonObject) -> Destination:

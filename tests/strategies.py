@@ -76,7 +76,44 @@ def _method(name: str, /, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy
     return st.fixed_dictionaries({"method": st.just(name), **fields})
 
 
+_addresses = st.sampled_from(["https://login.example.com/token", "http://127.0.0.1:8081/t"])
+_parameters = st.dictionaries(words.map(lambda word: f"x-{word}"), texts, max_size=2)
+_signing = {"key": references, "algorithm": st.sampled_from(["RS256", "PS256", "ES256", "EdDSA"])}
+_confidential = st.one_of(
+    _method("basic", secret=references),
+    _method("post", secret=references),
+    _method("privateKeyJwt", **_signing, keyId=words),
+)
+
+
+def _grant(name: str, /, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Manifest]:
+    return st.fixed_dictionaries(
+        {"method": st.just("oauth2"), "grant": st.just(name), "tokenUrl": _addresses, **fields},
+        optional={
+            "scopes": st.lists(words, max_size=2),
+            "audience": texts,
+            "resource": st.just("https://api.example.com"),
+            "parameters": _parameters,
+            "refreshBefore": durations.filter(lambda text: not text.endswith(("h", "d"))),
+        },
+    )
+
+
+_oauth2 = st.one_of(
+    _grant("clientCredentials", clientId=words, clientAuthentication=_confidential),
+    _grant("authorizationCode", clientId=words, authorizationUrl=_addresses),
+    _grant("refreshToken", clientId=texts, refreshToken=references),
+    _grant(
+        "jwtBearer",
+        assertion=st.fixed_dictionaries(
+            {**_signing, "issuer": texts}, optional={"claims": _parameters, "subject": texts}
+        ),
+    ),
+    _grant("password", clientId=words, username=texts, password=references),
+    _grant("deviceCode", clientId=words, deviceUrl=_addresses, clientAuthentication=_confidential),
+)
 api_auth = st.one_of(
+    _oauth2,
     _method("none"),
     _method("basic", username=words, password=references),
     _method("digest", username=words, password=references),

@@ -22,6 +22,7 @@ from reconciler.auth.exchange import Response
 from reconciler.auth.headers import HeadersAuth
 from reconciler.auth.none import NoneAuth
 from reconciler.auth.oauth1 import OAuth1Auth
+from reconciler.auth.oauth2 import OAuth2Auth
 from reconciler.auth.password import PasswordAuth
 
 ApiAuth: TypeAlias = Annotated[
@@ -29,6 +30,7 @@ ApiAuth: TypeAlias = Annotated[
     | BasicAuth
     | DigestAuth
     | OAuth1Auth
+    | OAuth2Auth
     | AwsSigV4Auth
     | BearerAuth
     | ApiKeyAuth

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from importlib import import_module
-from typing import Annotated, Final, Literal, NamedTuple, Protocol
+from typing import Annotated, Final, Literal, NoReturn, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field
@@ -109,12 +109,21 @@ class AwsSigV4Auth(SpecModel):
         yield with_header(request, "Authorization", _credential(signer, request, timestamp))
 
 
-class _Keys(NamedTuple):
-    """What botocore's signer reads of its credentials; the session token is a header already."""
+class _Keys:
+    """What botocore's signer reads of its credentials; the session token is a header already.
 
-    access_key: str
-    secret_key: str
-    token: None = None
+    Shows and pickles nothing of them.
+    """
+
+    __slots__ = ("access_key", "secret_key", "token")
+
+    def __init__(self, *, access_key: str, secret_key: str) -> None:
+        self.access_key = access_key
+        self.secret_key = secret_key
+        self.token = None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are not pickled or copied")
 
 
 class _Signer(Protocol):

@@ -27,7 +27,8 @@ from reconciler.auth.exchange import (
     target,
     with_header,
 )
-from reconciler.auth.spec_model import SecretReference, SpecModel, at, whole
+from reconciler.auth.oauth2 import Url
+from reconciler.auth.spec_model import MASKED, SecretReference, SpecModel, at, whole
 from reconciler.errors import SecretError
 from reconciler.redact import Secret
 from reconciler.values import dataclass
@@ -41,6 +42,31 @@ class Credentials:
 
     token: Secret
     secret: Secret
+
+
+class OAuth1Consent(SpecModel):
+    """Where a user agrees, and where the token is got (RFC 5849, section 2)."""
+
+    request_token_url: Url = Field(
+        description="Gives temporary credentials; https, or this machine.",
+        examples=["https://api.example.com/oauth/request_token"],
+        json_schema_extra=MASKED,
+    )
+    authorization_url: Url = Field(
+        description="Where the user agrees.",
+        examples=["https://api.example.com/oauth/authorize"],
+        json_schema_extra=MASKED,
+    )
+    access_token_url: Url = Field(
+        description="Gives the token; https, or this machine.",
+        examples=["https://api.example.com/oauth/access_token"],
+        json_schema_extra=MASKED,
+    )
+    redirect_url: Url = Field(
+        default="http://127.0.0.1:8765/callback",
+        description="Where the browser is sent back to: this machine.",
+        json_schema_extra=MASKED,
+    )
 
 
 class OAuth1Auth(SpecModel):
@@ -65,6 +91,10 @@ class OAuth1Auth(SpecModel):
     token_secret: SecretReference | None = Field(
         default=None, description="Where the token's secret is."
     )
+    consent: OAuth1Consent | None = Field(
+        default=None,
+        description="How a user agrees, by `reconciler authorize`; instead of `token`.",
+    )
     realm: Annotated[str, Field(pattern=whole(r"[ !#-\[\]-~]+"), max_length=256)] | None = Field(
         default=None, description="Part of the API that is meant, where it asks for one."
     )
@@ -77,10 +107,11 @@ class OAuth1Auth(SpecModel):
             ConnectionFailed: DriverMissing, without Authlib.
         """
         own = None
-        if self.token is not None:
+        if self.token is not None or self.consent is not None:
+            has_secret = self.token_secret is not None or self.consent is not None
             own = Credentials(
                 token=Secret(revealed(secrets, at("token"))),
-                secret=Secret(revealed(secrets, at("tokenSecret")) if self.token_secret else ""),
+                secret=Secret(revealed(secrets, at("tokenSecret")) if has_secret else ""),
             )
         yield self.signed(request, secrets, moment, own)
 

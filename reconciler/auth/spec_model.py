@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from reconciler.model import Json, Path, pointer
+from reconciler.model import DURATION_PATTERN, Json, Path, pointer
 
 #: Marks the definition of a reference to a secret in the JSON Schema.
 SECRET: Final = "x-secret"
@@ -68,6 +68,16 @@ def _integral(value: Json) -> Json:
 
 #: Stands last in the annotation of every integer, behind its bounds.
 INTEGRAL: Final = BeforeValidator(_integral)
+
+#: Marks a duration in the JSON Schema.
+Duration: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=whole(DURATION_PATTERN),
+        examples=["500ms", "30s", "5m"],
+        json_schema_extra={"x-duration": True},
+    ),
+]
 
 EnvName: TypeAlias = Annotated[str, Field(pattern=whole("[A-Za-z_][A-Za-z0-9_]*"), max_length=128)]
 #: As `kinds.names.UNRESERVED_PATTERN`, which stands above this floor.

@@ -83,6 +83,11 @@ ROWS = {
         summary="Check suspended connections again",
         section=_ORDER,
     ),
+    "authorize": Row(
+        target="reconciler.cli.authorizing:authorize",
+        summary="Have a person agree to an OAuth connection",
+        section=_ORDER,
+    ),
     "archive": Row(
         target="reconciler.cli.ordering:archive",
         summary="End connections for good",

@@ -33,6 +33,13 @@ AUTH = {
         "accessKeyId: {env: $NAME_ACCESS_KEY_ID}\n"
         "secretAccessKey: {env: $NAME_SECRET_ACCESS_KEY}\n"
         "# sessionToken: {env: $NAME_SESSION_TOKEN}   # of temporary keys",
+        "oauth2": "method: oauth2\n"
+        "grant: clientCredentials # or authorizationCode, refreshToken, jwtBearer, deviceCode\n"
+        "tokenUrl: https://login.example.com/oauth2/token\n"
+        "clientId: my-client\n"
+        "clientAuthentication: {method: basic, secret: {env: $NAME_CLIENT_SECRET}}\n"
+        "scopes: []               # what is asked for\n"
+        "refreshBefore: 60s       # so long before its end a token is replaced",
         "apiKey": "method: apiKey\nin: header               # or query, cookie\n"
         "name: X-Api-Key\nvalue: {env: $NAME_KEY}",
         "headers": "method: headers\nheaders:                 # every value is a secret\n"

@@ -10,6 +10,16 @@ from reconciler.codes.entry import Code, api, sql
 _URL = "baseUrl: https://crm.example.com\n"
 _DATABASE = "engine: postgresql\nhost: db.internal\ndatabase: orders\n"
 
+_OAUTH2 = (
+    "auth:\n  method: oauth2\n  grant: clientCredentials\n  clientId: crm\n"
+    "  clientAuthentication: {{method: basic, secret: {{env: CRM_SECRET}}}}\n  tokenUrl: {}"
+)
+_CONSENT = (
+    "auth:\n  method: oauth2\n  grant: authorizationCode\n  clientId: crm\n"
+    "  tokenUrl: https://login.example.com/token\n"
+    "  authorizationUrl: https://login.example.com/authorize\n  redirectUrl: {}"
+)
+
 SCHEMA = {
     "E101": Code(
         title="unknown apiVersion",
@@ -211,6 +221,45 @@ SCHEMA = {
         ),
         failing=sql('engine: sqlite\ndatabase: ":memory:"'),
         fixed=sql("engine: sqlite\ndatabase: data/orders.sqlite"),
+    ),
+    "E131": Code(
+        title="address of a login without https",
+        text=(
+            "Client secrets, passwords, codes and tokens go to `tokenUrl`, `authorizationUrl` and "
+            "`deviceUrl`, and whoever reads one of them on the way is us from then on (RFC 6749, "
+            "section 3.1). Only addresses of this machine may begin with `http:`."
+        ),
+        failing=api(_URL + _OAUTH2.format("http://login.example.com/token")),
+        fixed=api(_URL + _OAUTH2.format("https://login.example.com/token")),
+    ),
+    "E132": Code(
+        title="redirect URL is not on this machine",
+        text=(
+            "`reconciler authorize` listens on `redirectUrl` for the browser that comes back from "
+            "the consent (RFC 8252, section 7.3), so it is `http:`, a loopback address and a port, "
+            "and the same text as is registered with the server."
+        ),
+        failing=api(_URL + _CONSENT.format("https://crm.example.com/callback")),
+        fixed=api(_URL + _CONSENT.format("http://127.0.0.1:8765/callback")),
+    ),
+    "E133": Code(
+        title="parameter that the grant writes, or a credential",
+        text=(
+            "`parameters`, `authorizationParameters` and `claims` are for what a server wants on "
+            "top of the standard, as plain text. What the grant sends anyway has a field of its "
+            "own, and a credential is a reference and never a text."
+        ),
+        failing=api(
+            _URL
+            + _OAUTH2.format(
+                "https://login.example.com/token\n  parameters:\n"
+                "    client_secret: a-made-up-secret"
+            )
+        ),
+        fixed=api(
+            _URL
+            + _OAUTH2.format("https://login.example.com/token\n  parameters:\n    tenant: acme")
+        ),
     ),
     "E140": Code(
         title="invalid proxy",

@@ -108,4 +108,22 @@ TRUST = {
             "since only the state knows the other version."
         ),
     ),
+    "W211": Code(
+        title="legacy grant",
+        text=(
+            "With the grant `password` this program holds the password of a person and sends it "
+            "to the token server. Second factors and consent do not work with it, and RFC 9700, "
+            "section 2.4, forbids it. It works for servers that know nothing better."
+        ),
+        failing=api(
+            _URL + "auth:\n  method: oauth2\n  grant: password\n  clientId: crm\n"
+            "  tokenUrl: https://login.example.com/token\n  username: report\n"
+            "  password: {env: CRM_PASSWORD}"
+        ),
+        fixed=api(
+            _URL + "auth:\n  method: oauth2\n  grant: clientCredentials\n  clientId: crm\n"
+            "  tokenUrl: https://login.example.com/token\n"
+            "  clientAuthentication: {method: basic, secret: {env: CRM_SECRET}}"
+        ),
+    ),
 }

@@ -51,6 +51,10 @@ class Kind:
     checks: Callable[[JsonObject], Iterator[Finding]]
     #: where, how and as whom a normalised spec connects
     endpoint: Callable[[JsonObject], Endpoint]
+    #: what a person has to agree to before a normalised spec can connect, or None
+    consent: Callable[[JsonObject], JsonObject | None] = lambda _: None
+    #: fields of `auth` that say where a credential goes, and not which one
+    login_addresses: frozenset[str] = frozenset()
 
 
 @cache

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler import kinds
-from reconciler.kinds import addresses, api_auth, hops, limits
+from reconciler.kinds import addresses, api_auth, api_oauth2, hops, limits
 from reconciler.kinds.addresses import Problem
 from reconciler.model import Endpoint, JsonObject, Path
 
@@ -26,6 +26,10 @@ _CREDENTIAL_VALUE: Final = re.compile(
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
+#: Fields of `auth` that say as whom we connect; the first that is there.
+_WHO: Final = ("username", "consumerKey", "clientId")
+
+
 def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
     """Yields what is wrong with a `spec` that is valid by the schema; nothing repeats a value."""
     problem = addresses.url_problem(spec["baseUrl"])
@@ -33,6 +37,7 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
         yield _finding(problem, ("baseUrl",))
     yield from api_auth.findings(spec.get("auth", {}))
     yield from _header_findings(spec)
+    yield from api_oauth2.checks(spec.get("auth", {}))
     yield from _health_findings(spec.get("health", {}))
     yield from limits.duration_findings(spec)
     yield from _tls_findings(spec)
@@ -51,10 +56,16 @@ def endpoint(spec: JsonObject) -> Endpoint:
         port=url.port,
         text=spec["baseUrl"],
         method=auth["method"],
-        username=auth.get("username", auth.get("consumerKey", "")),
+        username=next((auth[name] for name in _WHO if name in auth), ""),
         socket=spec.get("socket", ""),
         via=hops.via(spec),
+        login=api_oauth2.token_server(auth),
     )
+
+
+def consent(spec: JsonObject) -> JsonObject | None:
+    """Returns what a person has to agree to before a normal `spec` can connect, or None."""
+    return api_oauth2.consent(spec["auth"])
 
 
 def _header_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
@@ -168,4 +179,6 @@ KIND: Final = kinds.Kind(
     model="reconciler.kinds.api_spec:ApiConnection",
     checks=checks,
     endpoint=endpoint,
+    consent=consent,
+    login_addresses=api_oauth2.LOGIN_ADDRESSES,
 )

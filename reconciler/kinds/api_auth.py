@@ -63,6 +63,14 @@ def _oauth1_findings(auth: JsonObject) -> Iterator[kinds.Finding]:
         )
     if needed not in auth:
         yield _missing(needed)
+    for field in ("token", "tokenSecret"):
+        if field in auth and "consent" in auth:
+            yield kinds.Finding(
+                code="E113",
+                path=("auth", field),
+                message=f"`{field}` belongs to a connection without `consent`",
+                hint="remove one of the two",
+            )
     if "tokenSecret" in auth and "token" not in auth:
         yield _missing("token")
     if "token" in auth and "tokenSecret" not in auth and not is_rsa:

@@ -11,9 +11,10 @@ import re
 from functools import lru_cache
 from typing import Final
 
-#: The accepted texts, unanchored, in the subset that ECMA-262, Python and Rust read alike.
-#: Three decimals of a second are a millisecond, the finest that is kept.
-PATTERN: Final = r"(?:0|[1-9][0-9]{0,8})(?:ms|(?:\.[0-9]{1,3})?[smhd])"
+from reconciler.model import DURATION_PATTERN
+
+#: The accepted texts, unanchored.
+PATTERN: Final = DURATION_PATTERN
 
 _MILLISECONDS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LARGEST_FIRST: Final = tuple(sorted(_MILLISECONDS.items(), key=lambda unit: -unit[1]))

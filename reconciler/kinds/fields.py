@@ -11,7 +11,6 @@ from typing import Annotated, TypeAlias, TypeVar
 from pydantic import AfterValidator, Field
 
 from reconciler.auth import spec_model
-from reconciler.kinds import durations
 
 T = TypeVar("T")
 
@@ -31,14 +30,7 @@ UniqueItems: TypeAlias = Annotated[
     AfterValidator(_unique),
 ]
 
-Duration: TypeAlias = Annotated[
-    str,
-    Field(
-        pattern=spec_model.whole(durations.PATTERN),
-        examples=["500ms", "30s", "5m"],
-        json_schema_extra={"x-duration": True},
-    ),
-]
+Duration: TypeAlias = spec_model.Duration
 Count: TypeAlias = Annotated[int, Field(ge=1, le=100), spec_model.INTEGRAL]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535), spec_model.INTEGRAL]
 

@@ -18,6 +18,7 @@ BOUNDS_S: Final = {
     ("timeout", "connect"): (0.01, 600.0),
     ("timeout", "total"): (0.01, 3600.0),
     ("timeout", "query"): (0.01, 86400.0),
+    ("auth", "refreshBefore"): (0.0, 86400.0),
     ("health", "interval"): (1.0, 2592000.0),
     ("health", "timeout"): (0.01, 600.0),
 }

@@ -92,7 +92,9 @@ class Shape:
             for switch in (switch for active in node.branches(here) for switch in active.switches):
                 values: dict[str, list[str]] = {}
                 for value, branch in switch.branches.items():
-                    for name in branch.fields:
+                    # a branch may branch again: a grant of a method
+                    inside = {name: 0 for part in branch.all_branches() for name in part.fields}
+                    for name in inside:
                         values.setdefault(name, []).append(value)
                 for name in sorted(values.keys() - set(known)):
                     others[name] = Choice(field=switch.on, values=tuple(values[name]))

@@ -51,10 +51,15 @@ class SpecSchema(GenerateJsonSchema):
         on = schema["discriminator"]
         if not isinstance(on, str):
             raise TypeError("a union is discriminated by one field")
-        tags: dict[str, list[str]] = {}
+        branches: list[tuple[list[str], JsonSchemaValue]] = []
         for tag, choice in schema["choices"].items():
-            tags.setdefault(self.generate_inner(choice)["$ref"], []).append(str(tag))
-        every = [tag for branch in tags.values() for tag in branch]
+            then = self.generate_inner(choice)  # a reference, or a union inside of this one
+            known = next((tags for tags, branch in branches if branch == then), None)
+            if known is None:
+                branches.append(([str(tag)], then))
+            else:
+                known.append(str(tag))
+        every = [tag for tags, _ in branches for tag in tags]
         return {
             "type": "object",
             "properties": {
@@ -67,8 +72,8 @@ class SpecSchema(GenerateJsonSchema):
             },
             "required": [on],
             "allOf": [
-                {"if": {"properties": {on: _test(branch)}, "required": [on]}, "then": {"$ref": ref}}
-                for ref, branch in tags.items()
+                {"if": {"properties": {on: _test(tags)}, "required": [on]}, "then": then}
+                for tags, then in branches
             ],
         }
 

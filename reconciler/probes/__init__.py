@@ -11,7 +11,7 @@ from dataclasses import field
 from datetime import datetime
 from functools import cache, partial
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.clients.hops import Hops
 from reconciler.model import (
@@ -28,6 +28,56 @@ from reconciler.probes.lane import Lane
 from reconciler.redact import Redactor, Secret
 from reconciler.values import dataclass
 
+if TYPE_CHECKING:
+    from reconciler.auth.oauth1 import OAuth1Auth
+    from reconciler.auth.oauth2 import AnyGrant
+    from reconciler.auth.oauth2_answers import Token
+    from reconciler.clients.http import Route
+    from reconciler.clients.stages import Stages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """Which connection needs an access token, and how to get to its token server."""
+
+    uid: str
+    #: what a person calls the connection
+    name: str
+    #: `auth` of the normalised spec, and the same as a model
+    auth: JsonObject
+    grant: AnyGrant | OAuth1Auth
+    #: of the whole spec, by pointer
+    secrets: Mapping[str, Secret]
+    route: Route
+    #: gets the stage `auth` where a token server is asked
+    stages: Stages
+
+
+class TokenSource(Protocol):
+    """Gives access tokens; only a token that is not good any more costs a request."""
+
+    async def access(self, request: TokenRequest) -> Secret:
+        """Returns an access token.
+
+        Raises:
+            ConnectionFailed: at stage `auth`; ConsentRequired where a person has to agree first.
+            SecretError: a secret cannot be used, or there is no key to keep tokens with.
+        """
+
+    async def consented(self, request: TokenRequest) -> Token:
+        """Returns what a person agreed to and nobody renews: a token of OAuth 1.0 and its secret.
+
+        Raises:
+            ConnectionFailed: ConsentRequired, where nobody agreed yet.
+            SecretError: it cannot be opened.
+        """
+
+    async def renewed(self, request: TokenRequest) -> Secret | None:
+        """Returns another token, since the API refused the last one.
+
+        None where that was from this very pass. Raises as `access` does.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
@@ -42,6 +92,8 @@ class Tools:
     read_public: Callable[[JsonObject], str]
     #: absolute path that relative database files are relative to
     root: str
+    #: None where no connection of the pass needs any
+    tokens: TokenSource | None = None
     #: tunnels and proxies that connections share; closed at the end of the pass
     hops: Hops = field(default_factory=partial(Hops, network=NetworkPolicy()))
     #: hands `threads` what takes less time than waking one

@@ -10,13 +10,16 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from reconciler import auth
-from reconciler.auth import exchange, libraries
+from reconciler.auth import exchange, libraries, oauth1, oauth2
+from reconciler.auth.spec_model import at
 from reconciler.clients import http, http_response, tls, via
 from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
@@ -30,7 +33,7 @@ from reconciler.model import (
     StageName,
     Target,
 )
-from reconciler.probes import Tools, http_judgement, outcome
+from reconciler.probes import TokenRequest, Tools, http_judgement, outcome
 from reconciler.redact import Secret
 from reconciler.values import dataclass
 
@@ -46,6 +49,9 @@ _AFTER_AUTHENTICATION = frozenset(
 #: The normalised spec needs no second validation as a whole (a tenth of a probe); its `auth` does,
 #: to become the one of the methods that it names.
 _AUTH: TypeAdapter[auth.ApiAuth] = TypeAdapter(auth.ApiAuth)
+_GRANT: TypeAdapter[oauth2.AnyGrant | oauth1.OAuth1Auth] = TypeAdapter(
+    Annotated[oauth1.OAuth1Auth | oauth2.OAuth2Auth, Field(discriminator="method")]
+)
 
 
 async def probe(
@@ -129,7 +135,59 @@ async def _ask(
         # a large one takes seconds: not on the loop, and not at the expense of the deadline
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(tools.threads, libraries.load, method.method)
-    route, plain = _route(target, secrets, tools), _request(spec)
+    route = _route(target, secrets, tools)
+    talk = partial(_talk, method, _request(spec), route, tools=tools, stages=stages)
+    is_consented = isinstance(method, oauth1.OAuth1Auth) and method.consent is not None
+    if not (is_consented or isinstance(method, oauth2.Grant)):
+        return await talk(secrets)
+    assert tools.tokens is not None
+    wanted = token_request(target, secrets, tools, stages)
+    if is_consented:
+        kept = await tools.tokens.consented(wanted)
+        pair = {at("token"): kept.access, at("tokenSecret"): kept.refresh or Secret("")}
+        return await talk({**secrets, **pair})
+    token = await tools.tokens.access(wanted)
+    asked = await talk({**secrets, oauth2.ACCESS_TOKEN: token})
+    if asked.answer.status != HTTPStatus.UNAUTHORIZED:
+        return asked
+    # it may have been revoked, or the server may have lost it: another one is tried, once
+    renewed = await tools.tokens.renewed(wanted)
+    if renewed is None:
+        return asked
+    return await talk({**secrets, oauth2.ACCESS_TOKEN: renewed})
+
+
+def token_request(
+    target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
+) -> TokenRequest:
+    """Returns what a token of `target`, whose method is one of OAuth, is asked for with.
+
+    Raises:
+        SecretError, ConnectionFailed: a certificate cannot be read or used.
+    """
+    route = _route(target, secrets, tools)
+    return TokenRequest(
+        uid=target.uid,
+        name=str(target.ref),
+        auth=target.spec["auth"],
+        grant=_GRANT.validate_python(target.spec["auth"]),
+        secrets=secrets,
+        # `socket` and `tls.serverName` are the API's, not its token server's
+        route=replace(route, server_name="", via=None if "socket" in target.spec else route.via),
+        stages=stages,
+    )
+
+
+async def _talk(
+    method: auth.ApiAuth,
+    plain: exchange.Request,
+    route: http.Route,
+    secrets: Mapping[str, Secret],
+    *,
+    tools: Tools,
+    stages: Stages,
+) -> _Asked:
+    """Runs the flow of `method` over the `plain` request to its end."""
     moment = exchange.Moment(now=tools.clock(), nonce=token_urlsafe)
     flow = method.flow(plain, secrets, moment)
     request = next(flow)

@@ -40,7 +40,7 @@ def suggestions(
         case Standing.SUSPENDED_BY_HEALTH:
             return (Suggestion(command=resume, note="once the cause is gone"),)
         case Standing.FAILED | Standing.DOUBTFUL | Standing.PENDING:
-            return (Suggestion(command=check),)
+            return (_checking(row, check),)
         case Standing.SUSPENDED_BY_USER:
             return (_ending(row, resume),)
         case Standing.ARCHIVED:
@@ -53,6 +53,13 @@ def _is_login_refused(row: Recorded, observation: Observation | None) -> bool:
     if row.status.reason is Reason.LOGIN_BUDGET_USED:
         return True
     return observation is not None and observation.reason is Reason.AUTH_FAILED
+
+
+def _checking(row: Recorded, check: str) -> Suggestion:
+    """Returns what leads to the next check, which without a consent has nothing to find."""
+    if row.status.reason is Reason.CONSENT_REQUIRED:
+        return Suggestion(command=f"reconciler authorize {row.ref}", note="a person has to agree")
+    return Suggestion(command=check)
 
 
 def _ending(row: Recorded, resume: str) -> Suggestion:

@@ -195,6 +195,7 @@ def of_change(change: Change) -> dict[str, Json]:
         "previous": change.previous and of_ref(change.previous),
         "fields": [of_field(field) for field in change.fields],
         "credentialRebind": change.rebind,
+        "consentNeededAgain": change.consent,
         "blockedBy": change.blocked_by,
         "hold": of_hold(change.hold),
         "source": _change_source(change),

@@ -196,7 +196,11 @@ def field_lines(
 
 def alarms(change: Change) -> list[tuple[str, str]]:
     """Returns what nobody must overlook about a change: what it is, and about what, on one line."""
-    named = (("BLOCKED", change.blocked_by), ("CREDENTIAL REBIND", change.rebind))
+    named = (
+        ("BLOCKED", change.blocked_by),
+        ("CREDENTIAL REBIND", change.rebind),
+        ("CONSENT NEEDED AGAIN", change.consent),
+    )
     return [(name, layout.one_line(told)) for name, told in named if told]
 
 
@@ -210,6 +214,7 @@ def gravest_first(changes: Iterable[Change]) -> list[Change]:
         key=lambda change: (
             not change.blocked_by,
             not change.rebind,
+            not change.consent,
             not is_removal(change),
             change.ref,
         ),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import field
+from typing import NoReturn
 
 from reconciler.auth.exchange import Request
 from reconciler.clients import http
@@ -29,11 +31,14 @@ _OPERATORS_OWN = NetworkPolicy()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a server answered."""
+    """What a server answered: secrets, so that it shows none of it and is not pickled."""
 
     status: int
     #: the body, where it is JSON; else None
-    data: Json
+    data: Json = field(repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an answer holds secrets and is not pickled or copied")
 
 
 def ask(request: Request, *, server: str, ca: str, timeout_s: float) -> Answer:

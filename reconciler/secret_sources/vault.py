@@ -17,6 +17,7 @@ from urllib.parse import quote
 from reconciler.auth.exchange import Request
 from reconciler.errors import SecretError
 from reconciler.model import Json
+from reconciler.redact import Secret
 from reconciler.secret_sources import Access, asking, operators, texts
 from reconciler.settings import VaultLogin, VaultServer
 
@@ -49,7 +50,7 @@ class VaultSource:
         self._access = access
         self._warnings: list[str] = []
         self._lock = Lock()
-        self._token: str | SecretError | None = None
+        self._token: Secret | SecretError | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -91,12 +92,12 @@ class VaultSource:
         with self._lock:
             if self._token is None:
                 try:
-                    self._token = self._log_in(self._server.login)
+                    self._token = Secret(self._log_in(self._server.login))
                 except SecretError as error:
                     self._token = error
             if isinstance(self._token, SecretError):
                 raise self._token
-            return self._token
+            return self._token.reveal()
 
     def _log_in(self, login: VaultLogin) -> str:
         secret = operators.read(login.secret, self._access, self._warnings)

@@ -56,6 +56,11 @@ class RowWrite:
     row: Recorded
     expected: int | None = None
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the connection ends with this write; its token is deleted with it."""
+        return self.op is RowOp.DELETE or not self.row.status.is_live
+
     @classmethod
     def update(cls, before: Recorded, after: Recorded) -> RowWrite:
         """Returns the write that turns `before` into `after`, if nobody else was faster."""

@@ -91,6 +91,8 @@ class DatabaseStore(sealed.SealedStore):
             return
         with self._transactions.writing(lock_timeout_s) as connection:
             _write_rows(connection, write.rows)
+            if ended := [row.row.uid for row in write.rows if row.is_end]:
+                sealed.forget_tokens(connection, ended)
             _insert(connection, tables.revisions, rows.revision_columns, _kept_revisions(write))
             _insert(connection, tables.events, rows.event_columns, write.events)
             if write.run is not None:

@@ -12,9 +12,10 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, literal,
 
 from reconciler.model import Event
 from reconciler.stores import bulk, opening, rows, tables
+from reconciler.stores.batches import batches
 from reconciler.stores.texts import moment_text, parse_moment
 from reconciler.stores.transactions import LOCK_TIMEOUT_S, Transactions
-from reconciler.stores.vault import LONGEST_LEASE_S, SPACES, SealedRecord
+from reconciler.stores.vault import LONGEST_LEASE_S, SPACES, TOKEN, SealedRecord
 
 _record = tables.sealed.c
 _lease = tables.leases.c
@@ -158,6 +159,13 @@ def columns(record: SealedRecord) -> dict[str, object]:
         "updated_at": moment_text(record.updated_at),
         "expires_at": record.expires_at and moment_text(record.expires_at),
     }
+
+
+def forget_tokens(connection: Connection, uids: Sequence[str]) -> None:
+    """Deletes the tokens of connections that have ended."""
+    for batch in batches(uids):
+        of_them = and_(_record.space == TOKEN, _record.name.in_(batch))
+        connection.execute(delete(tables.sealed).where(of_them))
 
 
 def _is(space: str, name: str) -> ColumnElement[bool]:

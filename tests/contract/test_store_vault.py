@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from reconciler.errors import StoreDamaged
+from reconciler.model import Phase
 from reconciler.stores import (
     EventQuery,
     Opening,
@@ -178,3 +179,21 @@ def test_damaged_record_is_not_taken_for_one(shared_url: str) -> None:
     with pytest.raises(StoreDamaged):
         store.sealed("secret")
     store.close()
+
+
+@pytest.mark.parametrize("end", ["archived", "deleted"])
+def test_token_ends_with_its_connection_and_no_other_record_does(store: Store, end: str) -> None:
+    insert_connection(store)
+    other = replace(TOKEN, name=make_uid(2))
+    secret = replace(RECORD, name=UID)
+    for record in (TOKEN, other, secret):
+        assert store.write_sealed(record, expected=None)
+    before = make_recorded()
+    store.commit(Write(rows=(RowWrite.update(before, before),)))
+    assert store.sealed("token") == tuple(sorted((TOKEN, other), key=lambda each: each.name))
+    (row,) = store.find([UID])
+    archived = replace(row, status=replace(row.status, phase=Phase.ARCHIVED))
+    gone = RowWrite(op=RowOp.DELETE, row=row, expected=row.version)
+    store.commit(Write(rows=(RowWrite.update(row, archived) if end == "archived" else gone,)))
+    assert store.sealed("token") == (other,)
+    assert store.sealed("secret") == (secret,)

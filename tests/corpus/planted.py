@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import pyrage  # type: ignore[import-untyped]
 
@@ -24,6 +24,7 @@ from tests.corpus.canary import make_canary, make_key
 from tests.servers import sql_peers
 from tests.servers.certificates import Authority
 from tests.servers.http import Client, Route, Server, http_server
+from tests.servers.http_routes import json_body
 from tests.servers.proxies import ProxyServer, proxy_server
 from tests.servers.secrets_manager import ACCESS_KEY_ID, REGION, secrets_manager
 from tests.servers.ssh import SshServer, ssh_server
@@ -33,8 +34,11 @@ from tests.servers.vault import ROLE_ID, vault
 VARIABLES = (
     "BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD", "DIGEST",
     "CONSUMER_SECRET", "OAUTH1_TOKEN", "OAUTH1_SECRET", "AWS_ID", "AWS_SECRET", "AWS_SESSION",
-    "KEY_PASSPHRASE", "PROXY_PASSWORD", "SSH_PASSPHRASE", "SSH_PASSWORD",
+    "KEY_PASSPHRASE", "PROXY_PASSWORD", "SSH_PASSPHRASE", "SSH_PASSWORD", "CLIENT_SECRET",
+    "REFRESH", "OWNER_PASSWORD", "SIGNING_KEY", "SIGNING_PASSPHRASE",
 )  # fmt: skip
+#: What the token server gives out.
+TOKENS = ("access token", "rotated token")
 FILES = (
     "basic", "key-in-query", "pair-key", "my-password", "client-key", "socks-password", "ssh-key",
 )  # fmt: skip
@@ -44,6 +48,8 @@ STORED = "stored-token"
 STATUSES = (200, 302, 401, 500)
 #: RFC 6265, section 4.1.1, and what a header can carry.
 _COOKIE_SAFE = "'/+=%&@:<>#?{}$`|^~"
+#: RFC 6749, appendix A.12.
+_TOKEN_SAFE = "'/+=%&@:<>#?{}$`|^~\"\\,;"
 
 _AUTH: Mapping[str, JsonObject] = {
     "bearer": {"method": "bearer", "token": {"env": "BEARER"}},
@@ -169,6 +175,7 @@ def planted(folder: Path) -> Iterator[Planted]:
     canaries[STORED] = make_canary()
     canaries |= {name: make_canary() for name in _SOURCES}
     canaries |= {name: make_canary("/+=-_") for name in _OWN}
+    canaries |= {name: make_canary(_TOKEN_SAFE) for name in TOKENS}
     canaries |= {"state password": make_canary(), "other variable": make_canary()}
     for name in FILES:
         file = folder / "secrets" / name
@@ -192,6 +199,7 @@ def planted(folder: Path) -> Iterator[Planted]:
         (folder / "known_hosts").write_text(ssh.known_hosts)
         manifests = [
             *_apis(server, folder),
+            *_oauth2(server, canaries),
             _mutual(),
             *_databases(ports),
             *_hops(server, proxy.port, socks, ssh),
@@ -268,6 +276,49 @@ def _apis(server: Server, folder: Path) -> Iterator[JsonObject]:
             "auth": auth,
             "health": {"expect": {"json": {"/absent": 1}, "text": "target"}},
         }
+        yield _manifest("ApiConnection", name, spec)
+
+
+def _oauth2(server: Server, canaries: Mapping[str, str]) -> Iterator[JsonObject]:
+    """Yields APIs whose token server gives tokens away, or repeats what it was sent."""
+
+    async def give(client: Client) -> None:
+        access, rotated = (canaries[name] for name in TOKENS)
+        given = {"access_token": access, "refresh_token": rotated, "token_type": "Bearer"}
+        await json_body(given)(client)
+
+    async def repeat(client: Client) -> None:
+        sent = unquote_plus(client.request.body.decode())
+        head = f"HTTP/1.1 400 {sent}\r\nX-Echo: {sent}\r\n".replace("\n\n", "")
+        body = json.dumps({"error": "invalid_client", "error_description": sent}).encode()
+        await client.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    server.routes |= {"/tokens": give, "/repeat": repeat, "/oauth2": parrot(500)}
+    common = {"method": "oauth2", "tokenUrl": f"{server.url}/repeat", "clientId": "client"}
+    client = {"method": "post", "secret": {"env": "CLIENT_SECRET"}}
+    key = {"key": {"env": "SIGNING_KEY"}, "keyPassphrase": {"env": "SIGNING_PASSPHRASE"}}
+    fields: Mapping[str, JsonObject] = {
+        "oauth2-rotating": {
+            "grant": "refreshToken",
+            "tokenUrl": f"{server.url}/tokens",
+            "refreshToken": {"env": "REFRESH"},
+            "clientAuthentication": client,
+        },
+        "oauth2-owner": {
+            "grant": "password",
+            "username": "user",
+            "password": {"env": "OWNER_PASSWORD"},
+            "clientAuthentication": {**client, "method": "basic"},
+        },
+        "oauth2-device": {
+            "grant": "deviceCode",
+            "deviceUrl": f"{server.url}/repeat",
+            "clientAuthentication": client,
+        },
+        "oauth2-key": {"grant": "jwtBearer", "assertion": {**key, "issuer": "app"}},
+    }
+    for name, auth in fields.items():
+        spec = {"baseUrl": f"{server.url}/oauth2", "auth": {**common, **auth}}
         yield _manifest("ApiConnection", name, spec)
 
 

@@ -48,6 +48,8 @@ SCREENS: tuple[tuple[str, ...], ...] = (
     ("apply", "--health", "all"),
     *_in(formats.PLAN, "plan", "--secrets"),
     *_in(formats.SECRETS, "secret", "list"),
+    ("authorize", "oauth2-device", "--no-browser"),
+    ("authorize", "oauth2-owner"),
     ("secret", "rotate-key"),
     ("secret", "rm", STORED),
     *_in(formats.STATUS, "status"),
@@ -173,7 +175,7 @@ def test_secrets_were_really_sent(played: Played) -> None:
     """Else nothing was tested: each endpoint was asked, and answered with what it was sent."""
     asked = {request.path for request in played.project.server.requests}
     assert asked == set(played.project.server.routes)
-    assert len(asked) == APIS
+    assert len(asked) == APIS + 3  # the token server, and the API behind it
 
 
 def test_oracle_finds_each_secret_where_it_belongs(played: Played) -> None:

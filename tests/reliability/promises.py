@@ -106,6 +106,12 @@ PROMISES: Mapping[str, Promise] = {
         claim="A clock that steps changes only timestamps",
         fault="steps of an hour back and ten years ahead, between checks and within a pass",
     ),
+    "P26": Promise(
+        claim="A consent cannot be stolen, and a refresh token is not lost to concurrency",
+        fault="replayed, forged and mixed-up answers of a consent; 104 workers in 8 processes"
+        " refresh a rotating token at once; kill -9 between the answer of a server that allows a"
+        " repeat and the state",
+    ),
     "P27": Promise(
         claim="The events tell how every status came about",
         fault="all statuses are rebuilt from the events of the histories of P7",

@@ -34,6 +34,7 @@ MAY_LOOK_AT = frozenset(
     {
         *(key.variable for key in config_keys.KEYS),
         *("RECONCILER_CONFIG", "RECONCILER_DEBUG", "RECONCILER_KEY", "CREDENTIALS_DIRECTORY"),
+        "RECONCILER_OPERATOR_CONFIG",
         *config.CI_VARIABLES,
         *config.ACTOR_VARIABLES,
         *("NO_COLOR", "TERM", "COLUMNS", COMPLETION_VARIABLE),

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncssh
 import pytest
@@ -22,6 +23,7 @@ from tests.corpus.zygote import Ended, Zygote
 from tests.reliability.figures import Record
 from tests.servers import http_routes
 from tests.servers.http import Server, http_server
+from tests.servers.oauth import Client, Provider, oauth_server
 from tests.servers.sinks import Sink, sink
 
 FILE = "manifests/all.yaml"
@@ -36,6 +38,7 @@ class Scene:
     server: Server
     sink: Sink
     secret: str
+    key: str
 
     def declare(self, spec: JsonObject, *, kind: str = "ApiConnection", name: str = "crm") -> None:
         manifest = {
@@ -49,6 +52,7 @@ class Scene:
 
     def run(self, *argv: str, guarded: bool, prelude: str = "") -> Ended:
         env = {"CRM_TOKEN": self.secret, "OTHER_TOKEN": f"other-{self.secret}"}
+        env["RECONCILER_KEY"] = self.key
         if guarded:
             env["RECONCILER_OPERATOR_CONFIG"] = str(self.folder.parent / "operator.toml")
         return self.command(*argv, folder=self.folder, env=env, prelude=prelude)
@@ -247,6 +251,52 @@ def test_name_that_answers_differently_within_a_check_changes_nothing(
     late = _REBINDING.replace('["127.0.0.1"]', "[]")
     scene.run("health", guarded=True, prelude=late)
     assert scene.sink.connections == 1  # the resolver was the one above
+    figure("P15", "ways to lead a credential elsewhere", 1, "bytes that arrived there", 0)
+
+
+@pytest.fixture
+def provider(scene: Scene) -> Iterator[Provider]:
+    with oauth_server() as running:
+        running.clients["crm"] = Client(secret=scene.secret)
+        yield running
+
+
+def oauth(scene: Scene, provider: Provider) -> JsonObject:
+    return {
+        "method": "oauth2",
+        "grant": "clientCredentials",
+        "tokenUrl": provider.token_url,
+        "clientId": "crm",
+        "clientAuthentication": {"method": "basic", "secret": {"env": "CRM_TOKEN"}},
+    }
+
+
+@pytest.mark.parametrize("moved", ["baseUrl", "tokenUrl"])
+def test_neither_client_secret_nor_token_goes_elsewhere(
+    moved: str, scene: Scene, provider: Provider, figure: Record
+) -> None:
+    """A token that is kept and still good is not sent, nor is one refreshed."""
+    place = urlsplit(provider.token_url)
+    scene.grant(f"http://127.0.0.1:{scene.server.port}", f"127.0.0.1:{place.port}")
+    spec = {**base(scene), "auth": oauth(scene, provider)}
+    scene.declare(spec)
+    ended = scene.run("apply", guarded=True)
+    assert ended.code == 0, ended.text
+    assert len(scene.server.requests) == 1
+    scene.server.requests.clear()
+
+    away = f"http://127.0.0.2:{scene.sink.port}"
+    if moved == "baseUrl":
+        scene.declare({**spec, "baseUrl": away})
+    else:
+        scene.declare({**spec, "auth": {**spec["auth"], "tokenUrl": f"{away}/token"}})
+    assert scene.run("apply", guarded=True).code == 8
+    scene.run("apply", "--health", "none", guarded=False)
+    assert b"DestinationDenied" in scene.run("health", "-o", "json", guarded=True).stdout
+    scene.assert_kept()
+    assert scene.server.requests == []
+    scene.run("health", guarded=False)
+    assert scene.sink.connections > 0
     figure("P15", "ways to lead a credential elsewhere", 1, "bytes that arrived there", 0)
 
 

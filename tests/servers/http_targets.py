@@ -52,6 +52,7 @@ def make_tools(
         clock=lambda: NOW,
         read_public=read_public,
         root="/",
+        tokens=None,
     )
 
 

@@ -112,6 +112,7 @@ def make_tools(threads: ThreadPoolExecutor, root: Path, secret: str = "") -> pro
         clock=lambda: NOW,
         read_public=read_public,
         root=str(root),
+        tokens=None,
     )
 
 

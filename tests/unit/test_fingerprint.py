@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler import fingerprint
 from reconciler.model import Endpoint
 from reconciler.redact import Secret
@@ -67,3 +69,24 @@ def test_a_credential_is_counted_whichever_way_leads_to_its_server() -> None:
     direct = fingerprint.of_credential(endpoint(), secrets, KEY)
     assert fingerprint.of_credential(endpoint(via="ssh://ops@bastion:22"), secrets, KEY) == direct
     assert fingerprint.of_credential(endpoint(), secrets | hop, KEY) == direct
+
+
+def test_grant_depends_on_its_text_and_on_every_secret_and_its_place() -> None:
+    values = [
+        fingerprint.of_grant(text, {place: Secret(value)}, KEY)
+        for text in ("a", "b")
+        for place in ("/auth/secret", "/auth/key")
+        for value in ("x", "y")
+    ]
+    assert len(set(values)) == 8
+    assert fingerprint.of_grant("a", {"/auth/secret": Secret("x")}, KEY) == values[0]
+
+
+def test_failed_logins_are_counted_where_the_credential_goes() -> None:
+    elsewhere = replace(endpoint(), login="https://login.example.com:443")
+    secrets = {"/auth/password": Secret("secret")}
+    assert fingerprint.of_credential(elsewhere, secrets, KEY) != credential()
+    other_api = replace(elsewhere, host="another")
+    assert fingerprint.of_credential(elsewhere, secrets, KEY) == fingerprint.of_credential(
+        other_api, secrets, KEY
+    )

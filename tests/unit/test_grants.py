@@ -169,6 +169,22 @@ def test_servers_that_give_tokens_count_and_browsers_do_not() -> None:
     ]
 
 
+def test_token_of_a_client_without_a_secret_counts() -> None:
+    auth = {
+        "method": "oauth2",
+        "grant": "authorizationCode",
+        "clientId": "crm",
+        "tokenUrl": "https://login.example.com/token",
+    }
+    spec = make_spec(auth=auth)
+    assert places(spec) == [
+        "/auth/clientId https://api.example.com:443",
+        "/auth/clientId https://login.example.com:443",
+    ]
+    assert sending.denied(make_grants(references=("token:crm",)), REF, spec) == ()
+    assert sending.denied(make_grants(references=("env:*",)), REF, spec)
+
+
 def test_client_key_counts_as_sent_to_the_server_only() -> None:
     identity = {"certificate": {"file": "c.pem"}, "key": {"file": "k.pem"}}
     spec = make_spec(auth={"method": "none"}, tls={"clientCertificate": identity})

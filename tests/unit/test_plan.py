@@ -139,6 +139,58 @@ def test_other_database_on_the_same_host_is_no_rebind() -> None:
     assert only(make([want(database="archive")], [have(want())])).rebind == ""
 
 
+OAUTH2 = {
+    "method": "oauth2",
+    "grant": "authorizationCode",
+    "tokenUrl": "https://login.example.com/token",
+    "authorizationUrl": "https://login.example.com/authorize",
+    "clientId": "crm",
+}
+
+
+def reauthenticated(**changes: Json) -> Change:
+    """Returns the change of an API whose OAuth fields change so."""
+    before = want(kind="ApiConnection", auth=OAUTH2)
+    after = want(kind="ApiConnection", auth={**OAUTH2, **changes})
+    return only(make([after], [have(before)]))
+
+
+def test_kept_credential_at_a_new_token_server_is_a_rebind() -> None:
+    change = reauthenticated(tokenUrl="https://evil.example.com/token")
+    assert change.rebind == "https://login.example.com:443 -> https://evil.example.com:443"
+
+
+def test_another_path_of_the_token_server_is_no_rebind() -> None:
+    assert reauthenticated(tokenUrl="https://login.example.com/oauth/token").rebind == ""
+
+
+def test_another_client_at_a_new_token_server_is_no_rebind() -> None:
+    url = "https://evil.example.com/token"
+    assert reauthenticated(tokenUrl=url, clientId="other").rebind == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "consent"),
+    [
+        ({"scopes": ["read"]}, "auth.scopes"),
+        ({"clientId": "other"}, "auth.clientId"),
+        ({"audience": "a", "resource": "urn:b"}, "auth.audience, auth.resource"),
+        ({"refreshBefore": "5m"}, ""),
+        ({"redirectUrl": "http://127.0.0.1:1/"}, ""),
+    ],
+)
+def test_consent_is_needed_again_where_what_was_agreed_to_changes(
+    changes: dict[str, Json], consent: str
+) -> None:
+    assert reauthenticated(**changes).consent == consent
+
+
+def test_first_consent_is_not_needed_again() -> None:
+    before, after = want(kind="ApiConnection"), want(kind="ApiConnection", auth=OAUTH2)
+    assert only(make([after], [have(before)])).consent == ""
+    assert only(make([before], [have(after)])).consent == ""
+
+
 @pytest.mark.parametrize(
     ("before", "after", "action"),
     [

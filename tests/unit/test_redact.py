@@ -157,3 +157,21 @@ def test_secret_told_in_one_thread_is_masked_by_all_others_at_once() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(tell_and_print, told)) == {"***"}
+
+
+def test_secrets_that_come_between_texts_are_found_in_the_next_one() -> None:
+    redactor = Redactor()
+    values = [f"secret-number-{number:04d}-of-many" for number in range(300)]
+    for value in values:
+        assert redactor.redact(f"{value} and more") == f"{value} and more"
+        redactor.add(value)
+        assert redactor.redact("nothing to hide") == "nothing to hide"
+    assert redactor.redact(" ".join(values)) == " ".join([MASK] * 300)
+
+
+def test_longer_secret_that_comes_later_is_masked_whole() -> None:
+    redactor = Redactor()
+    redactor.add("hunter2")
+    assert redactor.redact("hunter2hunter3") == f"{MASK}hunter3"
+    redactor.add("hunter2hunter3")
+    assert redactor.redact("hunter2hunter3") == MASK

@@ -51,7 +51,8 @@ def said(text: str) -> list[str]:
         pytest.param(
             "auth: {method: basik}",
             "E106 `spec.auth.method` must be one of `none`, `basic`, `digest`, `oauth1`, "
-            "`awsSigV4`, `bearer`, `apiKey` or `headers` = a similar value exists: `basic`",
+            "`oauth2`, `awsSigV4`, `bearer`, `apiKey` or `headers` "
+            "= a similar value exists: `basic`",
             id="similar value",
         ),
         pytest.param(

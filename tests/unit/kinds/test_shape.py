@@ -247,13 +247,22 @@ def test_known_fields_are_found_deep_inside_a_branch() -> None:
 
 def test_a_field_of_another_method_says_which() -> None:
     data = {"spec": {"auth": {"method": "bearer", "username": "a"}}}
-    found = API.fields_of_other_branches(("spec", "auth"), data)
-    assert {name: found.get(name) for name in ("headers", "in", "username", "token")} == {
-        "headers": Choice(field="method", values=("headers",)),
-        "in": Choice(field="method", values=("apiKey",)),
-        "username": Choice(field="method", values=("basic", "digest")),
-        "token": None,
-    }
+    others = API.fields_of_other_branches(("spec", "auth"), data)
+    assert others["in"] == Choice(field="method", values=("apiKey",))
+    assert others["password"] == Choice(field="method", values=("basic", "digest", "oauth2"))
+    assert not others.keys() & {"method", "token", "header", "prefix"}
+
+
+def test_a_field_deeper_in_another_branch_says_the_first_choice() -> None:
+    data = {"spec": {"auth": {"method": "bearer"}}}
+    others = API.fields_of_other_branches(("spec", "auth"), data)
+    assert others["tokenUrl"] == Choice(field="method", values=("oauth2",))
+
+
+def test_a_field_of_another_grant_says_which() -> None:
+    data = {"spec": {"auth": {"method": "oauth2", "grant": "clientCredentials"}}}
+    others = API.fields_of_other_branches(("spec", "auth"), data)
+    assert others["deviceUrl"] == Choice(field="grant", values=("deviceCode",))
 
 
 def test_a_field_of_other_engines_says_which() -> None:

@@ -40,6 +40,12 @@ def _suspended(by: SuspendedBy, reason: Reason) -> Status:
             (_CHECK,),
             id="secret changed since it was refused",
         ),
+        pytest.param(
+            make_status(reason=Reason.CONSENT_REQUIRED, last_outcome=Outcome.INCONCLUSIVE),
+            make_observation(outcome=Outcome.INCONCLUSIVE, reason=Reason.CONSENT_REQUIRED),
+            (Suggestion(command=f"reconciler authorize {_REF}", note="a person has to agree"),),
+            id="consent required",
+        ),
         pytest.param(_FAILED, _DOWN, (_CHECK,), id="failed"),
         pytest.param(_FAILED, _REFUSED, (_APPLY, _CHECK_AGAIN), id="login refused"),
         pytest.param(
