@@ -71,7 +71,7 @@ PROMISES: Mapping[str, Promise] = {
     ),
     "P15": Promise(
         claim="Once there are grants, a credential reaches only what they list",
-        fault="hosts, ports, schemes, spellings, proxies, tunnels, jump hosts, redirects, names"
+        fault="hosts, ports, schemes, spellings, proxies, tunnels, token servers, redirects, names"
         " that change their answer, other secrets and other connections, with the credential kept:"
         " in a plan, and in a state that has it already",
     ),

@@ -18,7 +18,7 @@ import asyncssh
 import pytest
 
 from reconciler.model import Json, JsonObject
-from tests.corpus.canary import leaks, make_canary
+from tests.corpus.canary import leaks, make_canary, make_key
 from tests.corpus.zygote import Ended, Zygote
 from tests.reliability.figures import Record
 from tests.servers import http_routes
@@ -83,7 +83,12 @@ def scene(tmp_path: Path, command: Zygote, server: Server) -> Iterator[Scene]:
     with sink("127.0.0.2", server.port) as there:
         (folder / "known_hosts").write_text(f"[127.0.0.2]:{there.port} {key}\n")
         made = Scene(
-            folder=folder, command=command, server=server, sink=there, secret=make_canary("p15")
+            folder=folder,
+            command=command,
+            server=server,
+            sink=there,
+            secret=make_canary("p15"),
+            key=make_key(),
         )
         server.requests.clear()
         made.grant(f"http://127.0.0.1:{server.port}")
