@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler import status
-from reconciler.errors import NotOwner, ProtectedRow, PruneRefused, Refused
+from reconciler.errors import DestinationDenied, NotOwner, ProtectedRow, PruneRefused, Refused
 from reconciler.model import (
     Action,
     Change,
@@ -57,6 +57,7 @@ REFUSALS: Mapping[Guard, type[Refused]] = {
     Guard.PRUNE_LIMIT: PruneRefused,
     Guard.PROTECTION: ProtectedRow,
     Guard.OWNERSHIP: NotOwner,
+    Guard.GRANT: DestinationDenied,
 }
 
 

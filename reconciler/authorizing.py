@@ -63,7 +63,9 @@ async def authorize(
     async with reconcile.open_tokens(workspace, store, [row.uid]) as source:
         assert source is not None
         budget = workspace.settings.health.login_budget
-        hops = hop_budget.open_hops(store, budget=budget, clock=workspace.clock)
+        hops = hop_budget.open_hops(
+            store, budget=budget, clock=workspace.clock, network=workspace.settings.network
+        )
         public = workspace.secrets.read_public
         with health.open_tools(
             workspace.settings,

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from reconciler import config_keys, master_keys, operator_file, project_file, redact
 from reconciler.errors import ConfigError
+from reconciler.grants import Grants
+from reconciler.network import NetworkPolicy
 from reconciler.settings import HealthSettings, SecretPolicy, Settings
 from reconciler.values import dataclass
 
@@ -214,8 +216,26 @@ def _settings(
         is_ci=is_ci(environment),
         secrets=_policy(values, environment, root, operator),
         health=HealthSettings(**health),
+        grants=_grants(operator, root),
+        network=_network(operator, url),
         **{field: values[name] for field, name in optional.items() if name in values},
     )
+
+
+def _grants(operator: operator_file.Operator | None, root: str) -> Grants:
+    if operator is None or not operator.grants:
+        return Grants()
+    return Grants(root=root, entries=operator.grants)
+
+
+def _network(operator: operator_file.Operator | None, url: str | None) -> NetworkPolicy:
+    """Returns which addresses may be contacted; the state's own are known only where it matters."""
+    policy = operator.network if operator else NetworkPolicy()
+    if not (policy.is_restricted and url):
+        return policy
+    from reconciler import state_servers
+
+    return replace(policy, own=state_servers.named(url))
 
 
 def _policy(

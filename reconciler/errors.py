@@ -19,6 +19,7 @@
         ProtectedRow             `deletionPolicy: protect`
         NotOwner                 another stack owns the row
         Held                     the manifest or a hold forbids the command
+        DestinationDenied        no grant lets a secret go there
       ConnectionFailed      11   one connection could not be opened or used
 
 A wrong file is not an exception but a `Diagnostic`, and a failed probe is an `Observation`: only
@@ -164,6 +165,12 @@ class Held(Refused):
     """The manifest, or a hold placed by a command, forbids this."""
 
     code = "Held"
+
+
+class DestinationDenied(Refused):
+    """No grant of the operator file lets a secret go where it would be sent."""
+
+    code = "DestinationDenied"
 
 
 class ConnectionFailed(ReconcilerError):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic
 
-from reconciler.errors import SecretError
+from reconciler.errors import DestinationDenied, SecretError
 from reconciler.model import Target
 from reconciler.secret_sources import READ_AT_ONCE
 
@@ -74,7 +74,9 @@ class Fetching:
             self._threads = ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="secrets")
         started, loop = monotonic(), asyncio.get_running_loop()
         try:
-            with suppress(SecretError):  # it is raised again by the second resolving
+            with suppress(
+                SecretError, DestinationDenied
+            ):  # it is raised again by the second resolving
                 await loop.run_in_executor(self._threads, self._resolve, target)
         finally:
             self.seconds[target.uid] = monotonic() - started

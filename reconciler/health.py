@@ -20,7 +20,7 @@ from typing import assert_never
 
 from reconciler import fingerprint, kinds, probes, queueing
 from reconciler.clients.hops import Hops
-from reconciler.errors import SecretError
+from reconciler.errors import DestinationDenied, SecretError
 from reconciler.fetching import Fetching
 from reconciler.kinds import durations
 from reconciler.model import (
@@ -45,13 +45,19 @@ BATCH = 100
 BATCH_WAIT_S = 0.25
 #: A reserved login may wait this long for its turn, on top of the probe's own deadline.
 QUEUE_ALLOWANCE_S = 60.0
+#: What it means that a secret was not read.
+_UNREAD = {
+    SecretError: Reason.SECRET_UNRESOLVED,
+    DestinationDenied: Reason.DESTINATION_DENIED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What a pass needs from outside: secrets, and a place to reserve logins."""
 
-    #: secrets of a target by pointer; raises SecretError. The second time it answers at once
+    #: secrets of a target by pointer; raises SecretError, or DestinationDenied before any is read.
+    #: The second time it answers at once
     resolve: Callable[[Target], Mapping[str, Secret]]
     #: whether `resolve` answers at once; else it may wait for a server or a program
     is_at_hand: Callable[[Target], bool]
@@ -112,7 +118,7 @@ def open_tools(
             clock=clock,
             read_public=read_public,
             root=settings.root,
-            hops=hops or Hops(),
+            hops=hops or Hops(network=settings.network),
             tokens=tokens,
         )
 
@@ -194,7 +200,7 @@ async def _admit(
         started = monotonic() - fetched_s.get(target.uid, 0.0)
         try:
             secrets = desk.resolve(target)
-        except SecretError as error:
+        except (SecretError, DestinationDenied) as error:
             admitted.checked.append(_unresolved(target, error, monotonic() - started, tools))
             continue
         job = _job(target, secrets, monotonic() - started, desk, tools)
@@ -251,13 +257,13 @@ def _not_its_turn(target: Target, tools: probes.Tools) -> queueing.Checked:
 
 
 def _unresolved(
-    target: Target, error: SecretError, seconds: float, tools: probes.Tools
+    target: Target, error: SecretError | DestinationDenied, seconds: float, tools: probes.Tools
 ) -> queueing.Checked:
     observation = Observation(
         uid=target.uid,
         generation=target.generation,
         outcome=Outcome.INCONCLUSIVE,
-        reason=Reason.SECRET_UNRESOLVED,
+        reason=_UNREAD[type(error)],
         message=tools.redactor.clean(error.message),
         hint=error.hint,
         stages=(Stage(name=StageName.SECRET, seconds=seconds),),

@@ -18,15 +18,18 @@ from reconciler.clients.hops import Hops
 from reconciler.clients.via import HopLogin
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Endpoint, Reason, StageName
+from reconciler.network import NetworkPolicy
 from reconciler.stores import LoginRequest, Store, Verdict
 
 #: An attempt that is still open after so long belongs to a dead process.
 _ATTEMPT_S = 60.0
 
 
-def open_hops(store: Store, *, budget: int, clock: Callable[[], datetime]) -> Hops:
+def open_hops(
+    store: Store, *, budget: int, clock: Callable[[], datetime], network: NetworkPolicy
+) -> Hops:
     """Returns hops for one pass, whose logins are counted in `store`."""
-    return Hops(_Guard(store, budget, clock))
+    return Hops(_Guard(store, budget, clock), network=network)
 
 
 class _Guard:

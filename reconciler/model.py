@@ -645,6 +645,7 @@ class Guard(StrEnum):
     PRUNE_LIMIT = "prune limit"
     PROTECTION = "protection"
     OWNERSHIP = "ownership"
+    GRANT = "grant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

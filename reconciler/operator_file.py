@@ -5,22 +5,23 @@ default (servers that keep secrets, programs that print them, more folders) is g
 whoever runs the machine. So the file must belong to them: a file that others can write is refused,
 since they could grant themselves anything.
 
-A table of the file is a function that reads it, made by `_table` out of the functions of its
-fields; a new table is one more entry of `_FILE` and one more field of `Operator`.
+A table of the file is a function that reads it, made by `toml_table.table` out of the functions of
+its fields; a new table is one more entry of `_FILE` and one more field of `Operator`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from reconciler import redact, toml_file
+from reconciler import redact, toml_file, toml_table
 from reconciler.errors import ConfigError
+from reconciler.grants import Grant
+from reconciler.network import NetworkPolicy
 from reconciler.settings import AwsAccount, OperatorSecrets, VaultLogin, VaultServer
 from reconciler.values import dataclass
 
@@ -33,25 +34,15 @@ DEFAULT = "/etc/reconciler/reconciler.toml"
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _LONGEST_TIMEOUT_S = 600.0
 
-_Where: TypeAlias = tuple[str, ...]
-#: Reads the value of a field that stands at a path; raises `_Wrong`.
-_Read: TypeAlias = Callable[["Json", _Where], "Json"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
     """What the operator file says."""
 
-    secrets: OperatorSecrets
-
-
-class _Wrong(Exception):
-    """Something in the file is wrong; `where` is the path of its key."""
-
-    def __init__(self, where: _Where, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.where = where
-        self.hint = hint
+    secrets: OperatorSecrets = OperatorSecrets()
+    #: which secret may be sent where; without any, every secret may be sent anywhere
+    grants: tuple[Grant, ...] = ()
+    network: NetworkPolicy = NetworkPolicy()
 
 
 def locate(environment: Mapping[str, str]) -> str:
@@ -83,12 +74,13 @@ def read(file: str) -> Operator:
     text = toml_file.text(file, name, lambda facts: _require_trust(name, "it", facts))
     data = toml_file.parse(text, name)
     try:
-        said = _table(_FILE)(data, ())
-    except _Wrong as wrong:
+        said = toml_table.table(_FILE, _operator)(data, ())
+    except toml_table.Wrong as wrong:
         place = f"{name}:{toml_file.line(text, wrong.where)}"
         path = redact.escape(".".join(wrong.where))
         raise ConfigError(f"{place}: `{path}` {wrong}", wrong.hint) from None
-    return Operator(secrets=said.get("secrets", OperatorSecrets()))
+    operator: Operator = said
+    return operator
 
 
 def _is_there(path: str) -> bool:
@@ -119,74 +111,30 @@ def _require_trust(name: str, what: str, facts: os.stat_result) -> None:
         raise ConfigError(f"{name} is not trusted: {what} can be written by others", "chmod go-w")
 
 
-def _table(
-    fields: Mapping[str, _Read],
-    make: Callable[..., Json] = dict,
-    required: Sequence[str] = (),
-) -> _Read:
-    """Returns what reads a table: each field by its function, all of them handed to `make`."""
-
-    def read_table(raw: Json, where: _Where) -> Json:
-        if not isinstance(raw, dict):
-            raise _Wrong(where, "must be a table")
-        for key in raw:
-            if key not in fields:
-                known = ", ".join(sorted(fields))
-                raise _Wrong((*where, key), "is no setting", f"use one of: {known}")
-        for key in required:
-            if key not in raw:
-                raise _Wrong((*where, key), "is required")
-        return make(**{key: fields[key](value, (*where, key)) for key, value in raw.items()})
-
-    return read_table
-
-
-def _text(raw: Json, where: _Where) -> str:
-    if not isinstance(raw, str) or not raw or re.search(r"[\x00-\x1f\x7f]", raw):
-        raise _Wrong(where, "must be text, printable and not empty")
-    return raw
-
-
-def _path(raw: Json, where: _Where) -> str:
-    path = _text(raw, where)
-    if not path.startswith("/"):
-        raise _Wrong(where, "must be an absolute path")
-    return os.path.normpath(path)
-
-
-def _list(item: _Read, *, fewest: int = 0) -> _Read:
-    def read_list(raw: Json, where: _Where) -> tuple[Json, ...]:
-        if not isinstance(raw, list) or len(raw) < fewest:
-            raise _Wrong(where, "must be a list" + (" that is not empty" if fewest else ""))
-        return tuple(item(each, where) for each in raw)
-
-    return read_list
-
-
-def _command(raw: Json, where: _Where) -> tuple[str, ...]:
+def _command(raw: Json, where: toml_table.Where) -> tuple[str, ...]:
     """Returns a beginning of a command line; a program is named by its path, not searched for."""
-    words: tuple[str, ...] = _list(_text, fewest=1)(raw, where)
-    _path(words[0], where)
+    words: tuple[str, ...] = toml_table.list_of(toml_table.text, fewest=1)(raw, where)
+    toml_table.path(words[0], where)
     return words
 
 
-def _timeout(raw: Json, where: _Where) -> float:
+def _timeout(raw: Json, where: toml_table.Where) -> float:
     from reconciler.kinds import durations
 
     try:
         seconds = durations.parse_duration(raw)
     except (TypeError, ValueError):
-        raise _Wrong(where, "must be a duration with a unit, such as 10s") from None
+        raise toml_table.Wrong(where, "must be a duration with a unit, such as 10s") from None
     if not 0 < seconds <= _LONGEST_TIMEOUT_S:
-        raise _Wrong(where, "must be at most 10m")
+        raise toml_table.Wrong(where, "must be at most 10m")
     return seconds
 
 
-def _url(raw: Json, where: _Where) -> str:
+def _url(raw: Json, where: toml_table.Where) -> str:
     """Returns the URL of a server; only the same machine may be asked without TLS."""
     from reconciler.kinds import addresses
 
-    url = _text(raw, where)
+    url = toml_table.text(raw, where)
     try:
         parts = urlsplit(url)
         is_plain = not parts.query and not parts.fragment and "@" not in parts.netloc
@@ -195,26 +143,30 @@ def _url(raw: Json, where: _Where) -> str:
     except ValueError:
         is_right = False
     if not is_right or parts.scheme not in ("http", "https"):
-        raise _Wrong(where, "must be a URL such as https://vault.example.com:8200")
+        raise toml_table.Wrong(where, "must be a URL such as https://vault.example.com:8200")
     if parts.scheme == "http" and not addresses.is_loopback(host):
-        raise _Wrong(where, "must begin with https: secrets would cross the network readable")
+        raise toml_table.Wrong(
+            where, "must begin with https: secrets would cross the network readable"
+        )
     return url.rstrip("/")
 
 
-def _reference(raw: Json, where: _Where) -> Json:
+def _reference(raw: Json, where: toml_table.Where) -> Json:
     """Returns where a secret of the operator's own is, `{env = ...}` or `{file = ...}`."""
     if not isinstance(raw, dict) or len(raw) != 1 or not raw.keys() <= {"env", "file"}:
         # the value is shown nowhere: it may be the secret itself
-        raise _Wrong(where, 'must be {env = "NAME"} or {file = "/path"}, not the secret itself')
+        raise toml_table.Wrong(
+            where, 'must be {env = "NAME"} or {file = "/path"}, not the secret itself'
+        )
     ((source, argument),) = raw.items()
-    check = _path if source == "file" else _text
+    check = toml_table.path if source == "file" else toml_table.text
     return {source: check(argument, (*where, source))}
 
 
-def _login(raw: Json, where: _Where) -> VaultLogin:
+def _login(raw: Json, where: toml_table.Where) -> VaultLogin:
     method = raw.get("method") if isinstance(raw, dict) else None
     if not isinstance(method, str) or method not in _LOGINS:
-        raise _Wrong((*where, "method"), f"must be one of: {', '.join(sorted(_LOGINS))}")
+        raise toml_table.Wrong((*where, "method"), f"must be one of: {', '.join(sorted(_LOGINS))}")
     login: VaultLogin = _LOGINS[method](raw, where)
     return login
 
@@ -263,32 +215,69 @@ def _secrets(
     )
 
 
+def _grants(raw: Json, where: toml_table.Where) -> Json:
+    from reconciler import operator_policy  # most files have none, and each command reads the file
+
+    return operator_policy.grants(raw, where)
+
+
+def _network(raw: Json, where: toml_table.Where) -> Json:
+    from reconciler import operator_policy
+
+    return operator_policy.network(raw, where)
+
+
+def _operator(*, grant: tuple[Grant, ...] = (), **others: Json) -> Operator:
+    return Operator(grants=grant, **others)
+
+
 #: Method of a login to Vault -> what reads its table.
-_LOGINS: dict[str, _Read] = {
-    "token": _table({"method": _text, "token": _reference}, _by_token, ("token",)),
-    "approle": _table(
-        {"method": _text, "role_id": _text, "secret_id": _reference, "mount": _text},
+_LOGINS: dict[str, toml_table.Read] = {
+    "token": toml_table.table(
+        {"method": toml_table.text, "token": _reference}, _by_token, ("token",)
+    ),
+    "approle": toml_table.table(
+        {
+            "method": toml_table.text,
+            "role_id": toml_table.text,
+            "secret_id": _reference,
+            "mount": toml_table.text,
+        },
         _by_approle,
         ("role_id", "secret_id"),
     ),
-    "kubernetes": _table(
-        {"method": _text, "role": _text, "token": _reference, "mount": _text},
+    "kubernetes": toml_table.table(
+        {
+            "method": toml_table.text,
+            "role": toml_table.text,
+            "token": _reference,
+            "mount": toml_table.text,
+        },
         _by_kubernetes,
         ("role",),
     ),
 }
-_SERVER: dict[str, _Read] = {"ca": _path, "timeout": _timeout}
-_VAULT: dict[str, _Read] = {"address": _url, "namespace": _text, "auth": _login, **_SERVER}
-_KEYS: dict[str, _Read] = dict.fromkeys(
+_SERVER: dict[str, toml_table.Read] = {"ca": toml_table.path, "timeout": _timeout}
+_VAULT: dict[str, toml_table.Read] = {
+    "address": _url,
+    "namespace": toml_table.text,
+    "auth": _login,
+    **_SERVER,
+}
+_KEYS: dict[str, toml_table.Read] = dict.fromkeys(
     ("access_key_id", "secret_access_key", "session_token"), _reference
 )
-_AWS: dict[str, _Read] = {"region": _text, "endpoint": _url, **_KEYS, **_SERVER}
-_SECRETS: dict[str, _Read] = {
-    "file_roots": _list(_path),
-    "exec": _table({"allow": _list(_command), "timeout": _timeout}),
-    "keyring": _table({"allow": _list(_text)}),
-    "age": _table({"identities": _list(_path)}),
-    "vault": _table(_VAULT, _vault, ("address", "auth")),
-    "aws": _table(_AWS, _aws, ("region", "access_key_id", "secret_access_key")),
+_AWS: dict[str, toml_table.Read] = {"region": toml_table.text, "endpoint": _url, **_KEYS, **_SERVER}
+_SECRETS: dict[str, toml_table.Read] = {
+    "file_roots": toml_table.list_of(toml_table.path),
+    "exec": toml_table.table({"allow": toml_table.list_of(_command), "timeout": _timeout}),
+    "keyring": toml_table.table({"allow": toml_table.list_of(toml_table.text)}),
+    "age": toml_table.table({"identities": toml_table.list_of(toml_table.path)}),
+    "vault": toml_table.table(_VAULT, _vault, ("address", "auth")),
+    "aws": toml_table.table(_AWS, _aws, ("region", "access_key_id", "secret_access_key")),
 }
-_FILE: dict[str, _Read] = {"secrets": _table(_SECRETS, _secrets)}
+_FILE: dict[str, toml_table.Read] = {
+    "secrets": toml_table.table(_SECRETS, _secrets),
+    "grant": _grants,
+    "network": _network,
+}

@@ -12,8 +12,9 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from reconciler import fields, fingerprint, kinds, matching, orphans, selection, versions
+from reconciler import fields, fingerprint, kinds, matching, orphans, selection, sending, versions
 from reconciler.errors import ConfigError
+from reconciler.grants import Grants
 from reconciler.model import (
     Action,
     Change,
@@ -37,6 +38,10 @@ from reconciler.model import (
 #: Reasons that a change shows by what it is; screens may leave them out.
 NOT_RECORDED = "no connection of this name is recorded"
 CHANGED = "the manifest changed"
+#: Actions after which a connection goes on with the secrets that it had.
+_KEEPS = frozenset(set(Action) - {Action.NOOP, Action.CREATE, Action.ARCHIVE, Action.DELETE})
+#: Where there is no operator file, or it has no grant, secrets may go anywhere.
+UNGUARDED = Grants()
 
 
 def make_plan(
@@ -45,6 +50,7 @@ def make_plan(
     options: PlanOptions,
     *,
     lineage: str,
+    grants: Grants = UNGUARDED,
 ) -> Plan:
     """Returns what an apply of `resources` over `recorded` would do; neither order matters.
 
@@ -82,7 +88,20 @@ def make_plan(
     unchanged = len(wanted) - len(changes)
     claimed = {row.uid for _, row in matches if row is not None}
     changes += orphans.find(rows, claimed, matches, options, selector)
+    if grants:
+        changes = [guarded(change, grants) for change in changes]
     return of_changes(changes, options, lineage=lineage, unchanged=unchanged)
+
+
+def guarded(change: Change, grants: Grants) -> Change:
+    """Returns `change`, blocked where a kept secret would go to a new place without a grant."""
+    row, resource = change.recorded, change.resource
+    if change.action not in _KEEPS or change.blocked_by or row is None or resource is None:
+        return change
+    if row.access_digest == resource.access_digest:
+        return change
+    why = sending.kept(grants, resource.ref, normal_spec(row), resource.spec)
+    return replace(change, blocked_by=why, guard=Guard.GRANT) if why else change
 
 
 def of_changes(

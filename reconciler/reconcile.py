@@ -8,6 +8,7 @@ loads its libraries when one of its members is first used.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -32,9 +33,11 @@ from reconciler import (
     sealing,
     secret_sources,
     selection,
+    sending,
     status,
 )
 from reconciler.errors import Conflict, RowsMoved, SecretError, StalePlan
+from reconciler.grants import Grants
 from reconciler.model import (
     Change,
     ChangeSet,
@@ -116,6 +119,7 @@ def make_plan(
     store: Store | None,
     options: PlanOptions,
     recorded: Sequence[Recorded] | None = None,
+    grants: Grants = plan.UNGUARDED,
 ) -> Plan:
     """Returns the plan for a reading; without a store everything is to be created.
 
@@ -129,7 +133,8 @@ def make_plan(
     desired.require_valid(reading)
     if recorded is None:
         recorded = store.recorded() if store else ()
-    return plan.make_plan(reading.resources, recorded, options, lineage=_lineage(store, recorded))
+    lineage = _lineage(store, recorded)
+    return plan.make_plan(reading.resources, recorded, options, lineage=lineage, grants=grants)
 
 
 def _lineage(store: Store | None, recorded: Sequence[Recorded]) -> str:
@@ -147,7 +152,12 @@ def read_secrets(
 ) -> rotation.SecretReading:
     """Reads and compares the secrets of every live connection of the stack."""
     return rotation.read_secrets(
-        planned, resources, store.recorded(), meta=store.meta, secrets=workspace.secrets
+        planned,
+        resources,
+        store.recorded(),
+        meta=store.meta,
+        secrets=workspace.secrets,
+        grants=workspace.settings.grants,
     )
 
 
@@ -177,7 +187,9 @@ def apply_manifests(
         Conflict: rows kept moving, or the lock was not free in time.
     """
     for attempt in range(ATTEMPTS):
-        planned = (attempt == 0 and first) or make_plan(reading, store, options)
+        planned = (attempt == 0 and first) or make_plan(
+            reading, store, options, grants=workspace.settings.grants
+        )
         if expected is not None and planned.digest != expected:
             raise StalePlan(
                 "the plan is not the one that was expected: manifests or connections have changed",
@@ -224,10 +236,12 @@ def _forgotten(reading: desired.Reading, memory: Memory | None) -> tuple[str, ..
     return tuple(sorted(path for path in known if orphans.is_under_any(path, reading.roots)))
 
 
-def plan_rollback(store: Store, change: Change, options: PlanOptions) -> Plan:
+def plan_rollback(
+    store: Store, change: Change, options: PlanOptions, grants: Grants = plan.UNGUARDED
+) -> Plan:
     """Returns the plan that consists of one change made by `holds.rollback`."""
     lineage = _lineage(store, store.recorded())
-    return plan.of_changes([change], options, lineage=lineage)
+    return plan.of_changes([plan.guarded(change, grants)], options, lineage=lineage)
 
 
 def roll_back(workspace: Workspace, store: Store, planned: Plan) -> ChangeSet:
@@ -280,11 +294,13 @@ def select_targets(
 
 
 def resolve(workspace: Workspace, target: Target) -> Mapping[str, Secret]:
-    """Returns the secrets of a target by pointer.
+    """Returns the secrets of a target by pointer; whoever connects gets them here.
 
     Raises:
+        DestinationDenied: no grant lets one of them go to where it would be sent; none was read.
         SecretError: one cannot be read.
     """
+    sending.require(workspace.settings.grants, target.ref, target.spec, os.path.realpath)
     references = kinds.shape(target.ref.kind).secrets(target.spec)
     username = target.endpoint.username
     return {
@@ -322,7 +338,8 @@ async def check(
     )
     public = workspace.secrets.read_public
     limits = workspace.settings.health
-    hops = hop_budget.open_hops(store, budget=budget, clock=workspace.clock)
+    network = workspace.settings.network
+    hops = hop_budget.open_hops(store, budget=budget, clock=workspace.clock, network=network)
     with_tokens = [
         target.uid for target in targets if target.endpoint.method in probes.TOKEN_METHODS
     ]

@@ -7,11 +7,13 @@ one that cannot be read is passed over there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
-from reconciler import apply, fingerprint, kinds, plan, secret_sources
+from reconciler import apply, fingerprint, kinds, plan, secret_sources, sending
 from reconciler.errors import SecretError
+from reconciler.grants import Grants
 from reconciler.model import (
     Action,
     Fingerprint,
@@ -45,8 +47,12 @@ def read_secrets(
     *,
     meta: Meta,
     secrets: secret_sources.Secrets,
+    grants: Grants,
 ) -> SecretReading:
-    """Reads the secrets of every live connection of the stack, as `planned` will leave it."""
+    """Reads the secrets of every live connection of the stack, as `planned` will leave it.
+
+    What no grant lets go to where it would be sent is not read: the next check says so.
+    """
     gone = {change.uid for change in planned.changes if change.action in _ENDS}
     renamed = {change.uid: change.ref for change in planned.changes if change.previous}
     rows = {
@@ -55,6 +61,7 @@ def read_secrets(
         if row.status.is_live and row.stack == planned.options.stack and row.uid not in gone
     }
     specs = _specs(planned, resources, rows)
+    specs = {ref: spec for ref, spec in specs.items() if not _is_denied(grants, ref, spec)}
     secrets.fetch(reference for ref, spec in specs.items() for reference in _references(ref, spec))
     fingerprints: dict[str, tuple[Fingerprint, ...]] = {}
     unresolved: list[SecretError] = []
@@ -65,7 +72,7 @@ def read_secrets(
             values, key=meta.fingerprint_key, key_id=meta.key_id
         )
     read = {row.uid: row for row in rows.values()}
-    by_uid = {row.uid: fingerprints[ref.key] for ref, row in rows.items()}
+    by_uid = {row.uid: fingerprints.get(ref.key, ()) for ref, row in rows.items()}
     facts = apply.SecretFacts(
         fingerprints=fingerprints, rows=read, changes=plan.secret_changes(read.values(), by_uid)
     )
@@ -82,8 +89,12 @@ def _specs(
     for ref, row in rows.items():
         if ref not in specs:
             is_as_written = ref in written and not row.hold
-            specs[ref] = written[ref] if is_as_written else row.manifest["spec"]
+            specs[ref] = written[ref] if is_as_written else plan.normal_spec(row)
     return specs
+
+
+def _is_denied(grants: Grants, ref: Ref, spec: JsonObject) -> bool:
+    return bool(grants and sending.denied(grants, ref, spec, os.path.realpath))
 
 
 def _references(ref: Ref, spec: JsonObject) -> Iterator[JsonObject]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import field
 from fnmatch import fnmatchcase, translate
-from posixpath import normpath
 from typing import TYPE_CHECKING, NoReturn
 
 from reconciler import paths
+from reconciler.grants import Grants
+from reconciler.network import NetworkPolicy
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class SecretPolicy:
 
     def absolute(self, path: str) -> str:
         """Returns `path` against the project root, with `.` and `..` folded."""
-        return normpath(path if path.startswith("/") else f"{self.root}/{path}")
+        return paths.folded(path, self.root)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +231,10 @@ class Settings:
     #: how long before a stored secret expires its readers are warned
     expiry_warning_s: float = 14 * 86400.0
     health: HealthSettings = HealthSettings()
+    #: which secret goes where, by the operator file
+    grants: Grants = Grants()
+    #: which addresses are contacted, by the operator file
+    network: NetworkPolicy = NetworkPolicy()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("settings hold a key and are not pickled or copied")

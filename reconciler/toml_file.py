@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -75,12 +76,19 @@ def parse(content: str, name: str) -> dict[str, Json]:
 
 
 def line(content: str, path: Sequence[str]) -> int:
-    """Returns the line of the key at `path`, else of the nearest table around it, else 1."""
+    """Returns the line of the key at `path`, else of the nearest table around it, else 1.
+
+    A table of a list, `[[grant]]`, is found by its number: `("grant", "2")` is the second.
+    """
     table: tuple[str, ...] = ()
+    seen: Counter[str] = Counter()
     best, depth = 1, 0
     for number, written in enumerate(content.splitlines(), start=1):
         if header := _HEADER.fullmatch(written):
             here = table = _parts(header[1])
+            if written.lstrip().startswith("[["):
+                seen[header[1]] += 1
+                here = table = (*table, str(seen[header[1]]))
         elif key := _KEY.match(written):
             here = (*table, *_parts(key[1]))
         else:

@@ -107,6 +107,7 @@ def _checks(session: Session) -> Iterator[Check]:
     yield _operator(session)
     manifests, resources = _manifests(session)
     yield manifests
+    yield from _policy(session, resources)
     yield from _drivers(resources)
     yield from _environment(session, resources)
     yield _state(session)
@@ -139,6 +140,38 @@ def _manifests(session: Session) -> tuple[Check, tuple[Resource, ...]]:
         state, hint = State.WARNING, "reconciler validate"
         text += f", errors: {len(reading.errors)}"
     return Check(state=state, subject="manifests", text=text, hint=hint), reading.resources
+
+
+def _policy(session: Session, resources: tuple[Resource, ...]) -> Iterator[Check]:
+    """Yields what the operator file says of secrets and addresses, where it says anything."""
+    grants, network = session.settings.grants, session.settings.network
+    if grants:
+        yield _grants(session, resources)
+    if network.is_restricted or network.deny:
+        profile = "restricted" if network.is_restricted else "trusted"
+        text = f"profile {profile}, allowed: {len(network.allow)}, denied: {len(network.deny)}"
+        yield Check(state=State.GOOD, subject="network", text=text)
+
+
+def _grants(session: Session, resources: tuple[Resource, ...]) -> Check:
+    from reconciler import sending
+
+    grants = session.settings.grants
+    users: dict[int, list[str]] = {grant.number: [] for grant in grants.entries}
+    lacking = []
+    for resource in resources:
+        ref = resource.ref
+        for grant in sending.covering(grants, ref, resource.spec):
+            users[grant.number].append(str(ref))
+        denied = sending.denied(grants, ref, resource.spec, os.path.realpath)
+        lacking += [f"{ref}: {sending.message(each)}" for each in denied]
+    covered = (f"{number} covers {', '.join(refs) or 'nothing'}" for number, refs in users.items())
+    return Check(
+        state=State.WARNING if lacking else State.GOOD,
+        subject="grants",
+        text="; ".join(covered),
+        hint="; ".join(lacking),
+    )
 
 
 def _drivers(resources: tuple[Resource, ...]) -> Iterator[Check]:

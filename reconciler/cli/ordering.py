@@ -121,7 +121,7 @@ def rollback(
             _print_manifest(session, row, change)
             return 0
         options = PlanOptions(stack=row.stack, roots=(), names=(str(row.ref),))
-        planned = reconcile.plan_rollback(store, change, options)
+        planned = reconcile.plan_rollback(store, change, options, session.settings.grants)
         shown = views.PlanView(plan=planned, secrets_compared=True, now=session.now())
         session.output.data(report.formatter(formats.PLAN, format_)(shown, session.output.style))
         if change.action is Action.NOOP or dry_run:

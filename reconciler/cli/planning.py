@@ -147,7 +147,9 @@ def plan(
     with workbench.open_if_there(session) as store:
         with stopwatch.stage("plan"):
             recorded = memory.recorded if memory else None
-            planned = reconcile.make_plan(reading, store, options, recorded)
+            planned = reconcile.make_plan(
+                reading, store, options, recorded, session.settings.grants
+            )
         if with_secrets and store is not None:
             workspace = workbench.make_workspace(session)
             secrets = reconcile.read_secrets(workspace, planned, reading.resources, store)
@@ -218,7 +220,9 @@ def apply(
     with workbench.open_store(session, Opening.WRITE) as store:
         with stopwatch.stage("plan"):
             recorded = memory.recorded if memory else None
-            planned = reconcile.make_plan(reading, store, options, recorded)
+            planned = reconcile.make_plan(
+                reading, store, options, recorded, session.settings.grants
+            )
         if saved:
             saved.require(planned)
         shown = views.PlanView(plan=planned, git=git, secrets_compared=True, now=session.now())

@@ -5,17 +5,18 @@ Each reads the store, gathers one view and hands it to `report`; what is shown i
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 
 import click
 
-from reconciler import fields, plan, report, selection
+from reconciler import fields, plan, report, selection, sending
 from reconciler.cli import completing, probing, workbench
 from reconciler.cli.frame import command
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError
 from reconciler.kinds import durations
-from reconciler.model import EVENT_TYPES, Event
+from reconciler.model import EVENT_TYPES, Event, Recorded
 from reconciler.report import advice, formats, views
 from reconciler.stores import EventQuery, Opening, Store
 
@@ -77,6 +78,7 @@ def describe(session: Session, *, name: str, format_: str) -> int:
             observation=observation,
             revision=next(iter(reversed(store.revisions(row.uid))), None),
             transitions=tuple(event for event in events if event.target)[-_TRANSITIONS:],
+            granted=_granted(session, row),
             suggestions=advice.suggestions(
                 row, observation, login_budget=session.settings.health.login_budget
             ),
@@ -85,6 +87,18 @@ def describe(session: Session, *, name: str, format_: str) -> int:
         )
     session.output.data(report.formatter(formats.DESCRIBE, format_)(view, session.output.style))
     return 0
+
+
+def _granted(session: Session, row: Recorded) -> views.Granted | None:
+    grants = session.settings.grants
+    if not grants:
+        return None
+    spec = plan.normal_spec(row)
+    denied = sending.denied(grants, row.ref, spec, os.path.realpath)
+    return views.Granted(
+        grants=tuple(grant.number for grant in sending.covering(grants, row.ref, spec)),
+        denied=tuple(dict.fromkeys(map(sending.message, denied))),
+    )
 
 
 @command("history", examples=("reconciler history hr/orders",))

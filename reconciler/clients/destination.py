@@ -3,16 +3,18 @@
 HTTP and SQL clients connect to the numeric addresses that `resolve` returns and to nothing else,
 so a name that answers differently the second time changes nothing. Spellings of one address
 (`127.1`, `0x7f.1`, `2130706433`, an address wrapped in IPv6) are not compared as text: the resolver
-turns them into numbers, and `denial` judges numbers. Loopback and private addresses are allowed:
-internal databases and APIs are what most connections are for.
+turns them into numbers, and `denial` judges numbers. Loopback and private addresses are allowed
+unless the operator's `NetworkPolicy` says otherwise: internal databases and APIs are what most
+connections are for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -20,6 +22,7 @@ from typing import TypeAlias
 
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.network import NetworkPolicy
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 
@@ -69,24 +72,35 @@ _RESOLVER_ERRORS = {
 }
 
 
-@lru_cache(maxsize=4096)
-def denial(address: str) -> str:
-    """Returns why the numeric `address` is never contacted, as a noun phrase, or `""`.
+def denial(address: str, port: int | None, network: NetworkPolicy) -> str:
+    """Returns why the numeric `address` is not contacted, as a noun phrase, or `""`.
 
     An IPv6 address that carries an IPv4 address is judged as both.
 
     Raises:
         ValueError: `address` is not numeric.
     """
+    return _denial(address) or network.denial(_carried(address), port)
+
+
+@lru_cache(maxsize=4096)
+def _carried(address: str) -> tuple[_Address, ...]:
+    """Returns the numeric `address` and those that it carries."""
     outer = ip_address(address.partition("%")[0])
-    for candidate in (outer, *_embedded(outer)):
+    return (outer, *_embedded(outer))
+
+
+@lru_cache(maxsize=4096)
+def _denial(address: str) -> str:
+    """Returns why `address` is contacted under no policy."""
+    for candidate in _carried(address):
         for network, why in _DENIED:
             if candidate.version == network.version and candidate in network:
-                return why
+                return f"{why}, which is never contacted"
     return ""
 
 
-async def resolve(host: str, port: int) -> tuple[str, ...]:
+async def resolve(host: str, port: int, network: NetworkPolicy) -> tuple[str, ...]:
     """Returns the numeric addresses of `host`, each checked, in the resolver's order of preference.
 
     Numeric spellings such as `127.1` are names to this function. Has no deadline of its own: the
@@ -94,22 +108,60 @@ async def resolve(host: str, port: int) -> tuple[str, ...]:
 
     Raises:
         ConnectionFailed: DnsFailure when there is no address; DestinationDenied when any one of
-            them is never contacted, because the next connection might pick it.
+            them is not contacted, because the next connection might pick it.
     """
     addresses = (host,) if _is_numeric(host) else await _look_up(host, port)
     for address in addresses:
-        why = denial(address)
+        why = denial(address, port, network)
         if why:
-            raise ConnectionFailed(
-                Reason.DESTINATION_DENIED,
-                StageName.DNS,
-                f"{address} is {why}, which is never contacted",
-                "name a host that belongs to the service itself",
-            )
+            raise _denied(f"{address} is {why}", StageName.DNS)
+    if network.is_restricted:
+        await _refuse_own(host, addresses, port, network)
     return addresses
 
 
-async def refuse_denied(host: str, port: int) -> None:
+async def _refuse_own(
+    host: str, addresses: tuple[str, ...], port: int, network: NetworkPolicy
+) -> None:
+    """Refuses the server of the state store; it is looked up only where the port is the same."""
+    for own in network.own:
+        if own.port != port:
+            continue
+        known: tuple[str, ...] = (own.host,)
+        with suppress(ConnectionFailed):  # then its name is all that there is to compare
+            known = (own.host,) if _is_numeric(own.host) else await _look_up(own.host, port)
+        ours = _places(address for address in known if _is_numeric(address))
+        theirs = _places(addresses)
+        if host.lower() == own.host.lower() or ours & theirs:
+            raise _denied("this is the state store of this tool", StageName.DNS)
+
+
+def _places(addresses: Iterable[str]) -> set[_Address]:
+    """Returns what `addresses` stand for; a server on one loopback address is there on all."""
+    carried = {each for address in addresses for each in _carried(address)}
+    return {_LOOPBACK_V6 if each.is_loopback else each for each in carried}
+
+
+def refuse_socket(path: str, network: NetworkPolicy) -> None:
+    """Judges a socket on this machine.
+
+    Raises:
+        ConnectionFailed: DestinationDenied.
+    """
+    # a link that leads to another socket is judged as that one, too
+    for each in dict.fromkeys((path, os.path.realpath(path))):
+        why = network.socket_denial(each)
+        if why:
+            raise _denied(f"the socket is {why}", StageName.TCP)
+
+
+def _denied(message: str, stage: StageName) -> ConnectionFailed:
+    return ConnectionFailed(
+        Reason.DESTINATION_DENIED, stage, message, "name a host that belongs to the service itself"
+    )
+
+
+async def refuse_denied(host: str, port: int, network: NetworkPolicy) -> None:
     """Judges a host that somebody else will resolve, as far as this machine can tell.
 
     A numeric address is judged, and what this machine resolves the name to within a moment. A name
@@ -120,7 +172,7 @@ async def refuse_denied(host: str, port: int) -> None:
     """
     try:
         async with asyncio.timeout(_FAR_NAME_S):
-            await resolve(host, port)
+            await resolve(host, port, network)
     except TimeoutError:
         return
     except ConnectionFailed as failure:

@@ -25,15 +25,18 @@ from reconciler.clients.tunnels import Tunnels
 from reconciler.clients.via import Proxy, Via
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.network import NetworkPolicy
 from reconciler.values import dataclass
 
 
 class Hops:
     """Shared tunnels and proved credentials; `close` when no way is needed any more."""
 
-    def __init__(self, guard: Guard | None = None) -> None:
+    def __init__(self, guard: Guard | None = None, *, network: NetworkPolicy) -> None:
+        #: which addresses may be contacted, for connections without hops as well
+        self.network = network
         self.logins = HopLogins(guard)
-        self.tunnels = Tunnels(self.logins)
+        self.tunnels = Tunnels(self.logins, network)
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,7 +72,7 @@ class Way:
             if self.via.socket:
                 opened = await self._open_path(stages)
             else:
-                await destination.refuse_denied(host, port)
+                await destination.refuse_denied(host, port, self.hops.network)
                 opened = await self._open_hops(stack, host, port, stages, connect_by)
             stack.callback(opened.close)
             yield opened
@@ -91,6 +94,7 @@ class Way:
     async def _open_path(self, stages: Stages) -> socket.socket:
         with stages.stage(StageName.TCP) as stage:
             stage.detail = self.via.socket
+            destination.refuse_socket(self.via.socket, self.hops.network)
             return await tcp.connect_path(self.via.socket)
 
     async def _open_hops(
@@ -100,11 +104,11 @@ class Way:
         if not self.via.tunnels:
             assert through is not None  # else there is no hop and no way to open
             with stages.stage(StageName.PROXY) as stage:
-                opened, stage.detail = await _dial(through, connect_by)
+                opened, stage.detail = await _dial(through, connect_by, self.hops.network)
                 return await self._pass_on(stack, opened, through, host, port)
         with stages.stage(StageName.TUNNEL) as stage:
             if through is not None:
-                await _refuse_denied(through)
+                await _refuse_denied(through, self.hops.network)
             connection = await stack.enter_async_context(self.hops.tunnels.through(self.via))
             stage.detail = self.via.tunnels[-1].host
         ssh = import_module("reconciler.clients.ssh")
@@ -147,17 +151,19 @@ async def _joined(stack: AsyncExitStack, stream: Stream, rest: bytes = b"") -> s
     return relay.pair()
 
 
-async def _dial(through: Proxy, connect_by: float) -> tuple[socket.socket, str]:
+async def _dial(
+    through: Proxy, connect_by: float, network: NetworkPolicy
+) -> tuple[socket.socket, str]:
     try:
-        addresses = await destination.resolve(through.host, through.port)
+        addresses = await destination.resolve(through.host, through.port, network)
         return await tcp.connect(addresses, through.port, deadline=connect_by)
     except ConnectionFailed as failure:
         raise _unreachable(failure) from None
 
 
-async def _refuse_denied(through: Proxy) -> None:
+async def _refuse_denied(through: Proxy, network: NetworkPolicy) -> None:
     try:
-        await destination.refuse_denied(through.host, through.port)
+        await destination.refuse_denied(through.host, through.port, network)
     except ConnectionFailed as failure:
         raise _unreachable(failure) from None
 

@@ -20,6 +20,7 @@ from reconciler.clients.meaning import PROXY_LATE, TUNNEL_LATE, Meaning
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.network import NetworkPolicy
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Route:
     #: loop time at which everything must have ended
     deadline: float
     body_bytes: int = BODY_BYTES
+    #: which addresses may be contacted where no hop is
+    network: NetworkPolicy
     #: through what; None goes straight to the server
     via: Way | None = None
 
@@ -105,7 +108,7 @@ async def send(request: exchange.Request, route: Route, stages: Stages) -> http_
     connect_by = min(route.deadline, asyncio.get_running_loop().time() + route.connect_s)
     try:
         async with asyncio.timeout_at(connect_by) as timer, AsyncExitStack() as way:
-            address, connection = await _connect(origin, route.via, way, connect_by, stages)
+            address, connection = await _connect(origin, route, way, connect_by, stages)
             with closing(connection):
                 if origin.scheme == "https":
                     await _secure(
@@ -122,17 +125,17 @@ async def send(request: exchange.Request, route: Route, stages: Stages) -> http_
 
 async def _connect(
     origin: http_request.Origin,
-    via: Way | None,
+    route: Route,
     way: AsyncExitStack,
     connect_by: float,
     stages: Stages,
 ) -> tuple[str, http_connection.Connection]:
     """Returns the address, empty behind hops, and a connection; `way` keeps the hops open."""
-    if via is not None:
-        opening = via.open(origin.host, origin.port, stages=stages, connect_by=connect_by)
+    if route.via is not None:
+        opening = route.via.open(origin.host, origin.port, stages=stages, connect_by=connect_by)
         return "", http_connection.Connection(await way.enter_async_context(opening))
     with stages.stage(StageName.DNS) as stage:
-        addresses = await destination.resolve(origin.host, origin.port)
+        addresses = await destination.resolve(origin.host, origin.port, route.network)
         stage.detail = ", ".join(addresses)
     with stages.stage(StageName.TCP) as stage:
         connected, address = await tcp.connect(addresses, origin.port, deadline=connect_by)

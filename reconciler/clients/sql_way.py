@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
+from reconciler.clients import destination
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
@@ -33,6 +34,7 @@ async def reached(login: Login, way: Way, attempt: Attempt) -> AsyncIterator[Log
         ConnectionFailed: why and at which hop it was not possible, by `attempt.connect_by` too.
     """
     if way.via.socket and login.driver in _TAKES_PATH:
+        destination.refuse_socket(way.via.socket, way.hops.network)
         yield replace(login, socket=way.via.socket, addresses=(), port=0)
         return
     async with AsyncExitStack() as stack:

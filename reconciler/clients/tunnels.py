@@ -19,6 +19,7 @@ from reconciler.clients.meaning import TUNNEL_LATE
 from reconciler.clients.via import SshHost, Via
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.network import NetworkPolicy
 
 if TYPE_CHECKING:
     import asyncssh
@@ -32,8 +33,9 @@ _LOGIN_S = 30.0
 class Tunnels:
     """The SSH connections of one pass or one application; `close` ends them."""
 
-    def __init__(self, logins: HopLogins) -> None:
+    def __init__(self, logins: HopLogins, network: NetworkPolicy) -> None:
         self._logins = logins
+        self._network = network
         self._entries: dict[tuple[object, ...], _Entry] = {}
 
     @asynccontextmanager
@@ -76,7 +78,7 @@ class Tunnels:
                         via.login_of(host), lambda: self._dial(ssh, host)
                     )
                 jump = Via(tunnels=tuple(before), uid=via.uid, version=via.version)
-                await refuse_denied(host)
+                await refuse_denied(host, self._network)
                 entry = self._entry(jump)
                 entry.users += 1  # as long as this one is open, which is until all are closed
                 through = await asyncio.shield(entry.login)
@@ -89,7 +91,7 @@ class Tunnels:
     async def _dial(self, ssh: ModuleType, host: SshHost) -> asyncssh.SSHClientConnection:
         deadline = asyncio.get_running_loop().time() + _LOGIN_S
         try:
-            addresses = await destination.resolve(host.host, host.port)
+            addresses = await destination.resolve(host.host, host.port, self._network)
             connected, _ = await tcp.connect(addresses, host.port, deadline=deadline)
         except ConnectionFailed as failure:
             raise unreachable(failure) from None
@@ -150,10 +152,10 @@ class _Entry:
             await connection.wait_closed()
 
 
-async def refuse_denied(host: SshHost) -> None:
+async def refuse_denied(host: SshHost, network: NetworkPolicy) -> None:
     """Judges an SSH server behind another one, as `destination.refuse_denied`."""
     try:
-        await destination.refuse_denied(host.host, host.port)
+        await destination.refuse_denied(host.host, host.port, network)
     except ConnectionFailed as failure:
         raise unreachable(failure) from None
 

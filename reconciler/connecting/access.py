@@ -14,6 +14,7 @@ a credential that was accepted before is still good; one that was not is not sen
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from reconciler import (
     plan,
     probes,
     selection,
+    sending,
     stores,
 )
 from reconciler.clients.hop_logins import LoginEnd
@@ -86,6 +88,7 @@ class Access:
         self._row = row
         self._even_suspended = even_suspended
         self.spec = plan.normal_spec(row)
+        sending.require(ground.settings.grants, row.ref, self.spec, os.path.realpath)
         self._store: Store | None = None
         self._credentials = Credentials(ground, row.ref.kind, self.spec)
         self._looked_at = time.monotonic()
@@ -233,10 +236,13 @@ class Access:
         )
 
     def _hops(self) -> Hops:
+        network = self._ground.settings.network
         if hop_fields.ACCESS_FIELDS.isdisjoint(self.spec):
-            return Hops()
+            return Hops(network=network)
         budget = self._ground.settings.health.login_budget
-        return hop_budget.open_hops(self.store, budget=budget, clock=self._ground.clock)
+        return hop_budget.open_hops(
+            self.store, budget=budget, clock=self._ground.clock, network=network
+        )
 
     def _target(self) -> Target:
         """Returns the target on the row as it is now; as it was, where the state is away."""
@@ -306,6 +312,7 @@ def open_access(ground: Ground, name: str, *, even_suspended: bool) -> Access:
     Raises:
         ConfigError: none or several are meant.
         Held: it is suspended or archived, and `even_suspended` is not said.
+        DestinationDenied: no grant lets one of its secrets go to where it would be sent.
         StoreError: the state is missing, damaged, or cannot be read.
     """
     with closing(open_store(ground, Opening.READ)) as store:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +23,7 @@ from reconciler.model import (
     Stage,
     Target,
 )
+from reconciler.network import NetworkPolicy
 from reconciler.probes.lane import Lane
 from reconciler.redact import Redactor, Secret
 from reconciler.values import dataclass
@@ -101,7 +102,7 @@ class Tools:
     #: None where no connection of the pass needs any
     tokens: TokenSource | None = None
     #: tunnels and proxies that connections share; closed at the end of the pass
-    hops: Hops = field(default_factory=Hops)
+    hops: Hops = field(default_factory=partial(Hops, network=NetworkPolicy()))
     #: hands `threads` what takes less time than waking one
     lane: Lane = field(default_factory=Lane)
 

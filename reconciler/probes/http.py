@@ -264,6 +264,7 @@ def _route(
         connect_s=parse_duration(spec["timeout"]["connect"]),
         deadline=asyncio.get_running_loop().time() + limits.total_s,
         body_bytes=limits.body_bytes,
+        network=tools.hops.network,
         via=None if hops.is_direct else Way(hops=tools.hops, via=hops),
     )
 

@@ -29,6 +29,7 @@ from reconciler.model import (
     StageName,
     Target,
 )
+from reconciler.network import NetworkPolicy
 from reconciler.probes import Tools, outcome
 from reconciler.redact import Secret
 
@@ -129,7 +130,7 @@ async def reached(
         spec,
         secrets,
         identity=identity,
-        addresses=await _resolve(spec, attempt) if hops.is_direct else (),
+        addresses=await _resolve(spec, attempt, tools.hops.network) if hops.is_direct else (),
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),
     )
@@ -140,14 +141,14 @@ async def reached(
         yield changed
 
 
-async def _resolve(spec: JsonObject, attempt: Attempt) -> tuple[str, ...]:
+async def _resolve(spec: JsonObject, attempt: Attempt, network: NetworkPolicy) -> tuple[str, ...]:
     """Returns the checked addresses of the server, none for a database in a file."""
     if "host" not in spec:
         return ()
     with attempt.stages.stage(StageName.DNS):
         try:
             async with asyncio.timeout(attempt.connect_by - time.monotonic()):
-                return await destination.resolve(spec["host"], spec["port"])
+                return await destination.resolve(spec["host"], spec["port"], network)
         except TimeoutError:
             raise attempt.timed_out() from None
 

@@ -148,6 +148,8 @@ def _(view: DescribeView) -> JsonObject:
         "lastUsedAt": times.utc_exact(view.last_used),
         "lastRevision": view.revision and records.of_revision(view.revision),
         "transitions": [records.of_event(event) for event in view.transitions],
+        "granted": view.granted
+        and {"grants": list(view.granted.grants), "denied": list(view.granted.denied)},
     }
 
 

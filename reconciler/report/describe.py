@@ -60,6 +60,7 @@ def _facts(view: DescribeView, manifest: JsonObject) -> Iterator[tuple[str, str]
     yield "Auth", layout.one_line(spec.get("auth", {}).get("method", ""))
     for pointer, reference in kinds.shape(row.ref.kind).secrets(spec):
         yield "Secret", f"{words.field_name(f'/spec{pointer}')} from {words.plain(reference)}"
+    yield "Grants", _grants(view)
     yield "TLS", words.plain(spec.get("tls", {}))
     yield "Source", _source(view)
     yield "State", f"generation {row.generation}, revision {row.revision}, stack {row.stack}"
@@ -71,6 +72,14 @@ def _facts(view: DescribeView, manifest: JsonObject) -> Iterator[tuple[str, str]
     yield "Failures", _failures(view)
     last_error = layout.one_line(status.last_error)
     yield "Last error", last_error if status.last_error != status.message else ""
+
+
+def _grants(view: DescribeView) -> str:
+    """Returns which grants of the operator file cover the connection, and what they lack."""
+    if view.granted is None:
+        return ""
+    numbers = ", ".join(map(str, view.granted.grants)) or "none"
+    return layout.one_line("; ".join((f"{numbers} of the operator file", *view.granted.denied)))
 
 
 def _pairs(mapping: Mapping[str, str]) -> str:

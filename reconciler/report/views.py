@@ -105,6 +105,16 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What the operator's grants say of one connection."""
+
+    #: numbers of those that cover it
+    grants: tuple[int, ...]
+    #: what none allows of what it would send, as sentences
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeView:
     """Everything known of one connection."""
 
@@ -119,6 +129,8 @@ class DescribeView:
     suggestions: tuple[Suggestion, ...] = ()
     #: when an application, `query` or `request` used it last, None for never
     last_used: datetime | None = None
+    #: None where the operator file has no grants
+    granted: Granted | None = None
     now: datetime
 
 

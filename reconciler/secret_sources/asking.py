@@ -16,6 +16,7 @@ from reconciler.clients import http
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
 from reconciler.model import Json
+from reconciler.network import NetworkPolicy
 from reconciler.secret_sources import LONGEST_SECRET_BYTES
 from reconciler.secret_sources.waiting import in_time
 from reconciler.values import dataclass
@@ -24,6 +25,8 @@ from reconciler.values import dataclass
 _ANSWER_BYTES = 6 * LONGEST_SECRET_BYTES + 64 * 1024
 #: The deadline of the request itself comes first.
 _GRACE_S = 1.0
+#: Such a server is named by the operator file itself, so it may be internal in every profile.
+_OPERATORS_OWN = NetworkPolicy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,13 @@ def ask(request: Request, *, server: str, ca: str, timeout_s: float) -> Answer:
 
     async def send() -> Answer:
         deadline = asyncio.get_running_loop().time() + timeout_s
-        route = http.Route(ca=ca, connect_s=timeout_s, deadline=deadline, body_bytes=_ANSWER_BYTES)
+        route = http.Route(
+            ca=ca,
+            connect_s=timeout_s,
+            deadline=deadline,
+            body_bytes=_ANSWER_BYTES,
+            network=_OPERATORS_OWN,
+        )
         answer = await http.send(request, route, Stages())
         if answer.is_cut:
             raise SecretError(f"the answer of {server} is too long", "check the reference")

@@ -72,8 +72,19 @@ class Case:
     #: what standard output and standard error, taken together, must contain
     says: str
     env: Mapping[str, str] = field(default_factory=dict)
+    #: text of the operator file, or empty
+    operator: str = ""
     #: whether the state may change; the rest of the project never may
     may_record: bool = False
+
+    def environment(self, place: Place) -> Mapping[str, str]:
+        """Returns the environment of the run, the operator file in it where there is one."""
+        if not self.operator:
+            return self.env
+        file = place.outside / "operator.toml"
+        file.write_text(self.operator)
+        file.chmod(0o600)
+        return {**self.env, "RECONCILER_OPERATOR_CONFIG": str(file)}
 
     @property
     def is_inert(self) -> bool:

@@ -122,6 +122,26 @@ CASES = (
             ("B131", "0", "0.0.0.0"),
         )
     ),
+    *(
+        Case(
+            row=row,
+            what=f"restricted {host}",
+            prepare=url(f"http://{host}/\n{_HEALTH}{_AUTH}"),
+            argv=("apply",),
+            operator='[network]\nprofile = "restricted"\n',
+            exit=11,
+            says=f"{shown} is a loopback address",
+            env={"TOKEN": CANARY},
+            may_record=True,
+        )
+        for row, host, shown in (
+            ("B127", "2130706433", "127.0.0.1"),
+            ("B128", "0x7f.1", "127.0.0.1"),
+            ("B130", "127.1", "127.0.0.1"),
+            ("B133", "[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
+            ("B134", "[64:ff9b::7f00:1]", "64:ff9b::7f00:1"),
+        )
+    ),
     _checked(
         "B139",
         "redirect to another host",

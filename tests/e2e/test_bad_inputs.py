@@ -45,7 +45,6 @@ CASES: tuple[Case, ...] = (
     *state_cases.CASES,
 )
 _NO_SOPS = "there is no such source: Debian and PyPI have no current program of it to test with"
-_NO_PROFILE = "there are no network profiles: loopback and private addresses may be contacted"
 _SCHEMAS = "there are no schemas of users"
 _CONTRACT = "needs a fault between two statements: tests/contract, on both stores"
 _FRAME = "needs a process with other streams: tests/e2e/test_cli_frame.py"
@@ -58,8 +57,7 @@ ELSEWHERE = {
     "B104": _NO_SOPS,
     **dict.fromkeys(("B106", "B107", "B109"), "no secret is kept in the state, encrypted or not"),
     "B110": "tests/integration/sql, with real servers",
-    **dict.fromkeys(("B127", "B128", "B130", "B133", "B134"), _NO_PROFILE),
-    **dict.fromkeys(("B136", "B137"), "needs name servers: tests/unit/clients, tests/integration"),
+    **dict.fromkeys(("B136", "B137"), "needs name servers: tests/reliability/test_p16_network.py"),
     **dict.fromkeys(("B140", "B151", "B157", "B158"), _SERVERS),
     "B160": "needs proxies in the environment: tests/e2e/test_inert.py",
     **dict.fromkeys(("B163", "B164"), "there are no tunnels"),
@@ -98,7 +96,7 @@ def place(tmp_path: Path, command: Zygote, server: Server) -> Place:
 def test_bad_input_is_answered_and_does_no_harm(case: Case, place: Place) -> None:
     case.prepare(place)
     before = oracle.snapshot(place.folder, without_state=case.may_record)
-    ended = place.run(*case.argv, env=case.env, is_watched=case.is_inert)
+    ended = place.run(*case.argv, env=case.environment(place), is_watched=case.is_inert)
     assert oracle.complaints(case, ended, place.folder) == [], ended.text
     assert oracle.snapshot(place.folder, without_state=case.may_record) == before
 

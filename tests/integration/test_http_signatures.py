@@ -19,6 +19,7 @@ from reconciler.clients import http as http_client
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import JsonObject, Observation, Outcome, Reason
+from reconciler.network import NetworkPolicy
 from reconciler.redact import Secret
 from tests.servers import http_routes
 from tests.servers.http import Server, http_server
@@ -154,7 +155,11 @@ def run(grant: Grant) -> Credentials:
     """Returns what `grant` ends with, its one request sent."""
 
     async def send() -> Credentials:
-        route = http_client.Route(connect_s=5, deadline=asyncio.get_running_loop().time() + 5)
+        route = http_client.Route(
+            connect_s=5,
+            deadline=asyncio.get_running_loop().time() + 5,
+            network=NetworkPolicy(),
+        )
         answer = await http_client.send(next(grant), route, Stages())
         try:
             grant.send(Response(status=answer.status, body=answer.body))

@@ -15,6 +15,7 @@ from reconciler.clients import http, tls
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Json, JsonObject, Observation, Reason
+from reconciler.network import NetworkPolicy
 from tests.servers import http_routes
 from tests.servers.certificates import Authority
 from tests.servers.http import Client, http_server, silent_server
@@ -219,7 +220,12 @@ def test_a_file_without_a_certificate_ends_at_tls() -> None:
 
 def ask(url: str, ca: str) -> bytes:
     async def send() -> bytes:
-        route = http.Route(ca=ca, connect_s=5, deadline=asyncio.get_running_loop().time() + 5)
+        route = http.Route(
+            ca=ca,
+            connect_s=5,
+            deadline=asyncio.get_running_loop().time() + 5,
+            network=NetworkPolicy(),
+        )
         answer = await http.send(Request(method="GET", url=url), route, Stages())
         return answer.body
 

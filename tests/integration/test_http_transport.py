@@ -14,9 +14,12 @@ from reconciler.clients.httpx_transport import Transport
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, Stage
+from reconciler.network import NetworkPolicy
 from tests.servers import http_routes
 from tests.servers.certificates import Authority
 from tests.servers.http import closed_port, http_server
+
+TRUSTED = NetworkPolicy()
 
 
 def transport(ca: str = "", total_s: float = 30.0, body_bytes: int = 1000) -> Transport:
@@ -25,7 +28,9 @@ def transport(ca: str = "", total_s: float = 30.0, body_bytes: int = 1000) -> Tr
     async def send(request: exchange.Request) -> tuple[Answer, tuple[Stage, ...]]:
         stages = Stages()
         deadline = asyncio.get_running_loop().time() + total_s
-        route = http.Route(ca=ca, connect_s=5.0, deadline=deadline, body_bytes=body_bytes)
+        route = http.Route(
+            network=TRUSTED, ca=ca, connect_s=5.0, deadline=deadline, body_bytes=body_bytes
+        )
         return await http.send(request, route, stages), stages.reached()
 
     return Transport(send)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import config, operator_file
+from reconciler import config, destinations, operator_file
 from reconciler.errors import ConfigError
+from reconciler.grants import Grant
+from reconciler.network import NetworkPolicy
 from reconciler.settings import (
     AwsAccount,
     OperatorSecrets,
@@ -17,6 +19,11 @@ from reconciler.settings import (
     VaultServer,
 )
 
+_GRANT = """[[grant]]
+references = ["env:CRM_*"]
+connections = ["sales/*"]
+destinations = ["api.example.com"]
+"""
 SECRET_ID = {"file": "/etc/reconciler/secret-id"}
 
 
@@ -123,7 +130,7 @@ def test_logins_to_vault(file: Path, auth: str, expected: VaultLogin) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        pytest.param("[network]\n", "FILE:1: `network` is no setting", id="unknown table"),
+        pytest.param("[net]\n", "FILE:1: `net` is no setting", id="unknown table"),
         pytest.param(
             "[secrets]\n\nenv_allow = []\n",
             "FILE:3: `secrets.env_allow` is no setting = use one of: age, aws, exec, file_roots, "
@@ -199,6 +206,60 @@ def test_logins_to_vault(file: Path, auth: str, expected: VaultLogin) -> None:
             "FILE:2: `secrets.aws.region` must be text, printable and not empty",
             id="empty text",
         ),
+        pytest.param(
+            _GRANT + _GRANT.replace("env:", "environment:"),
+            "FILE:6: `grant.2.references` has `environment:CRM_*`, which is no pattern of"
+            " references = write it as `env:CRM_*`; the sources are: env, file, store,",
+            id="unknown source in the second grant",
+        ),
+        pytest.param(
+            _GRANT.replace("sales/*", "crm"),
+            "FILE:3: `grant.1.connections` has `crm`, which lacks the namespace",
+            id="connection without a namespace",
+        ),
+        pytest.param(
+            _GRANT.replace("sales/*", "ApiConection/sales/*"),
+            "FILE:3: `grant.1.connections` has `ApiConection/sales/*`, which is no reference",
+            id="unknown kind",
+        ),
+        pytest.param(
+            _GRANT.replace("api.example.com", "10.0.0.1/8"),
+            "FILE:4: `grant.1.destinations` has `10.0.0.1/8`, which must be a network",
+            id="network with bits of a host",
+        ),
+        pytest.param(
+            _GRANT.replace("api.example.com", "b\u00fccher.example"),
+            r"FILE:4: `grant.1.destinations` has `b\xfccher.example`, which must be a name",
+            id="name outside ASCII",
+        ),
+        pytest.param(
+            "[[grant]]\nreferences = []\n",
+            "FILE:1: `grant.1.connections` is required",
+            id="grant that lacks something",
+        ),
+        pytest.param(
+            _GRANT.replace('["env:CRM_*"]', "[]"),
+            "FILE:2: `grant.1.references` must be a list that is not empty",
+            id="grant of nothing",
+        ),
+        pytest.param(
+            "[grant]\n", "FILE:1: `grant` must be written as `[[grant]]`", id="one table of grants"
+        ),
+        pytest.param(
+            '[network]\nprofile = "open"\n',
+            "FILE:2: `network.profile` must be one of: trusted, restricted",
+            id="unknown profile",
+        ),
+        pytest.param(
+            '[network]\nprofile = "restricted"\nallow = ["db.internal"]\n',
+            "FILE:3: `network.allow` has `db.internal`, which is neither a network nor a socket",
+            id="name among networks",
+        ),
+        pytest.param(
+            '[network]\nallow = ["10.0.0.0/8"]\n',
+            "FILE:2: `network.allow` belongs to the profile `restricted`",
+            id="allowing what is allowed",
+        ),
         pytest.param("[secrets\n", "FILE:1:9: this is not TOML", id="no TOML"),
     ],
 )
@@ -208,6 +269,38 @@ def test_mistake_is_told_with_its_line_and_without_its_value(
     said = refusal(file, text)
     assert said.startswith(says)
     assert "hvs.secret" not in said
+
+
+def test_grants_and_network_are_read(file: Path) -> None:
+    file.write_text(
+        """
+        [[grant]]
+        references = ["env:CRM_*", "vault:secret/data/crm/*"]
+        connections = ["sales/*", "api/hr/orders"]
+        destinations = ["api.example.com", "*.internal:5432", "10.0.0.0/8"]
+        [network]
+        profile = "restricted"
+        allow = ["10.1.0.0/16:5432", "/run/docker.sock"]
+        deny = ["8.8.8.8"]
+        """
+    )
+    said = operator_file.read(str(file))
+    assert said.secrets == OperatorSecrets()
+    assert said.grants == (
+        Grant(
+            number=1,
+            references=("env:CRM_*", "vault:secret/data/crm/*"),
+            connections=(("*", "sales", "*"), ("ApiConnection", "hr", "orders")),
+            destinations=tuple(
+                map(destinations.parse, ("api.example.com", "*.internal:5432", "10.0.0.0/8"))
+            ),
+        ),
+    )
+    assert said.network == NetworkPolicy(
+        is_restricted=True,
+        allow=tuple(map(destinations.parse, ("10.1.0.0/16:5432", "/run/docker.sock"))),
+        deny=(destinations.parse("8.8.8.8"),),
+    )
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o777])

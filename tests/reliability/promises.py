@@ -69,6 +69,17 @@ PROMISES: Mapping[str, Promise] = {
         fault="bad inputs and fuzzed manifests under an audit hook: no socket, no name asked for,"
         " no process but git, no file outside of the project, no variable but its own",
     ),
+    "P15": Promise(
+        claim="Once there are grants, a credential reaches only what they list",
+        fault="hosts, ports, schemes, spellings, proxies, tunnels, token servers, redirects, names"
+        " that change their answer, other secrets and other connections, with the credential kept:"
+        " in a plan, and in a state that has it already",
+    ),
+    "P16": Promise(
+        claim="Denied addresses get no packet",
+        fault="spellings of addresses, names with several of them and names that change their"
+        " answer, for APIs, databases, proxies, SSH servers and sockets",
+    ),
     "P17": Promise(
         claim="What is sealed opens where it was sealed, whole, with its key, or not at all",
         fault="each bit of each field flipped, texts cut, moved to other rows and put back; kill -9"

@@ -21,6 +21,7 @@ from reconciler.clients import http as own_http
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason
+from reconciler.network import NetworkPolicy
 from reconciler.probes import TokenRequest
 from reconciler.redact import Redactor, Secret
 from reconciler.sealing import Sealer
@@ -221,7 +222,9 @@ def authorize(
             auth=auth,
             grant=oauth2.AuthorizationCodeGrant.model_validate(auth),
             secrets={},
-            route=own_http.Route(connect_s=5.0, deadline=loop.time() + 60.0),
+            route=own_http.Route(
+                connect_s=5.0, deadline=loop.time() + 60.0, network=NetworkPolicy()
+            ),
             stages=Stages(),
         )
         store = open_store("sqlite://", Opening.WRITE, now=NOW)

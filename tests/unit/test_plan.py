@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from reconciler import plan
+from reconciler.destinations import parse
 from reconciler.errors import ConfigError, InvalidManifests
+from reconciler.grants import Grant, Grants
 from reconciler.model import (
     Action,
     Change,
@@ -15,6 +17,7 @@ from reconciler.model import (
     FieldChange,
     FieldOp,
     Fingerprint,
+    Guard,
     HoldKind,
     Json,
     Phase,
@@ -560,3 +563,46 @@ def test_subtree_that_comes_or_goes_is_listed_by_its_leaves() -> None:
 
 def test_deletion_policy_of_a_row_is_kept_in_the_state() -> None:
     assert have(want(deletionPolicy="delete")).deletion_policy is DeletionPolicy.DELETE
+
+
+GRANTS = Grants(
+    entries=(
+        Grant(
+            number=1,
+            references=("*",),
+            connections=(("*", "*", "*"),),
+            destinations=(parse("db-7.internal"),),
+        ),
+    )
+)
+
+
+def guarded(resource: Resource, row: Recorded, options: PlanOptions = OPTIONS) -> Change:
+    return only(plan.make_plan([resource], [row], options, lineage="l1", grants=GRANTS))
+
+
+def test_kept_secret_at_a_host_without_a_grant_is_blocked() -> None:
+    change = guarded(want(host="db-8.internal"), have(want()))
+    assert change.guard is Guard.GRANT
+    assert change.blocked_by == (
+        "no grant of the operator file lets the secret in `auth.password` go to"
+        " postgresql://db-8.internal:5432"
+    )
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        pytest.param(want(host="DB-7.internal"), id="granted host"),
+        pytest.param(want(query="select 2"), id="the same access"),
+        pytest.param(want(host="db-8.internal", state="archived"), id="end"),
+    ],
+)
+def test_change_that_takes_no_secret_elsewhere_is_not_blocked(resource: Resource) -> None:
+    change = guarded(resource, have(want()))
+    assert (change.guard, change.blocked_by) == (None, "")
+
+
+def test_creation_is_left_to_the_check() -> None:
+    planned = plan.make_plan([want(host="db-8.internal")], [], OPTIONS, lineage="l1", grants=GRANTS)
+    assert only(planned).guard is None

@@ -58,9 +58,14 @@ def test_operator_file_in_it_is_one(tmp_path: Path) -> None:
     file = tmp_path / "operator.toml"
     file.write_text(block)
     file.chmod(0o600)
-    granted = operator_file.read(str(file)).secrets
+    said = operator_file.read(str(file))
+    granted = said.secrets
     fields = {field: getattr(granted, field) for field in OperatorSecrets.__dataclass_fields__}
     assert all(fields.values()), fields
+    assert said.grants
+    assert said.network.is_restricted
+    assert said.network.allow
+    assert said.network.deny
 
 
 def test_manifests_in_it_are_valid() -> None:

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from reconciler.clients import destination
+from reconciler.destinations import parse
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
+from reconciler.network import NetworkPolicy, StateServer
 
+TRUSTED = NetworkPolicy()
 METADATA = "a cloud metadata service"
 UNSPECIFIED = "an unspecified address"
 LINK_LOCAL = "a link-local address"
@@ -86,7 +91,9 @@ BROADCAST = "the broadcast address"
     ],
 )
 def test_addresses_are_judged_by_what_they_reach(address: str, why: str) -> None:
-    assert destination.denial(address) == why
+    assert destination.denial(address, 80, TRUSTED) == (
+        f"{why}, which is never contacted" if why else ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +113,7 @@ def test_addresses_are_judged_by_what_they_reach(address: str, why: str) -> None
 )
 def test_numeric_spellings_are_denied_by_what_they_mean(spelling: str) -> None:
     with pytest.raises(ConnectionFailed) as raised:
-        asyncio.run(destination.resolve(spelling, 80))
+        asyncio.run(destination.resolve(spelling, 80, TRUSTED))
     assert raised.value.reason is Reason.DESTINATION_DENIED
 
 
@@ -114,11 +121,11 @@ def test_numeric_spellings_are_denied_by_what_they_mean(spelling: str) -> None:
     "spelling", ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.0.1", "0x7f000001"]
 )
 def test_numeric_spellings_of_loopback_are_resolved(spelling: str) -> None:
-    assert asyncio.run(destination.resolve(spelling, 80)) == ("127.0.0.1",)
+    assert asyncio.run(destination.resolve(spelling, 80, TRUSTED)) == ("127.0.0.1",)
 
 
 def test_a_numeric_address_is_not_looked_up() -> None:
-    assert asyncio.run(destination.resolve("10.4.7.12", 80)) == ("10.4.7.12",)
+    assert asyncio.run(destination.resolve("10.4.7.12", 80, TRUSTED)) == ("10.4.7.12",)
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
@@ -131,7 +138,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 def test_one_denied_address_denies_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch, "10.4.7.12", "169.254.169.254")
     with pytest.raises(ConnectionFailed) as raised:
-        asyncio.run(destination.resolve("db.example", 80))
+        asyncio.run(destination.resolve("db.example", 80, TRUSTED))
     assert (raised.value.reason, raised.value.stage, raised.value.message) == (
         Reason.DESTINATION_DENIED,
         StageName.DNS,
@@ -143,7 +150,7 @@ def test_addresses_keep_the_order_of_the_resolver_without_repeats(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answer_with(monkeypatch, "10.0.0.2", "10.0.0.1", "10.0.0.2")
-    assert asyncio.run(destination.resolve("db.example", 80)) == ("10.0.0.2", "10.0.0.1")
+    assert asyncio.run(destination.resolve("db.example", 80, TRUSTED)) == ("10.0.0.2", "10.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -163,11 +170,51 @@ def test_resolver_errors_are_told_apart(
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(ConnectionFailed) as raised:
-        asyncio.run(destination.resolve("db.example", 80))
+        asyncio.run(destination.resolve("db.example", 80, TRUSTED))
     assert (raised.value.reason, raised.value.message) == (Reason.DNS_FAILURE, message)
 
 
 def test_a_label_that_no_resolver_takes_is_a_dns_failure() -> None:
     with pytest.raises(ConnectionFailed) as raised:
-        asyncio.run(destination.resolve("x" * 64 + ".example", 80))
+        asyncio.run(destination.resolve("x" * 64 + ".example", 80, TRUSTED))
     assert raised.value.reason is Reason.DNS_FAILURE
+
+
+OWN = NetworkPolicy(
+    is_restricted=True,
+    allow=(parse("127.0.0.0/8"), parse("::1")),
+    own=(StateServer(host="localhost", port=5432), StateServer(socket="/run/x/.s.PGSQL.5432")),
+)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST", "127.0.0.9", "127.1", "::1", "::ffff:127.0.0.1"]
+)
+def test_server_of_the_state_is_no_target(host: str) -> None:
+    with pytest.raises(ConnectionFailed) as raised:
+        asyncio.run(destination.resolve(host, 5432, OWN))
+    assert raised.value.reason is Reason.DESTINATION_DENIED
+    assert raised.value.message == "this is the state store of this tool"
+    assert asyncio.run(destination.resolve(host, 5433, OWN))
+
+
+def test_other_server_on_the_port_of_the_state_is_a_target() -> None:
+    assert asyncio.run(destination.resolve("8.8.8.8", 5432, OWN)) == ("8.8.8.8",)
+
+
+def test_state_whose_name_is_not_known_here_is_compared_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = NetworkPolicy(is_restricted=True, own=(StateServer(host="state.example", port=5432),))
+    answer_with(monkeypatch, "8.8.8.8")
+    with pytest.raises(ConnectionFailed, match="this is the state store"):
+        asyncio.run(destination.resolve("State.example", 5432, own))
+
+
+def test_link_to_a_socket_is_judged_as_the_socket(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/run/x/.s.PGSQL.5432")
+    allowed = replace(OWN, allow=(parse(str(tmp_path / "link")),))
+    with pytest.raises(ConnectionFailed) as raised:
+        destination.refuse_socket(str(tmp_path / "link"), allowed)
+    assert raised.value.message == "the socket is that of the state store of this tool"
+    destination.refuse_socket(str(tmp_path / "link"), TRUSTED)
