@@ -27,6 +27,9 @@ class Listening(Protocol):
     def close(self) -> None: ...
 
 
+#: Turns of the loop until an accepted connection is in the hands of its stream.
+_TURNS_TO_ACCEPT = 4
+
 #: Starts a server and tells its port.
 Make: TypeAlias = Callable[[], Awaitable[tuple[Listening, int]]]
 
@@ -76,10 +79,15 @@ def serving(make: Make) -> Iterator[int]:
         started.set()
         await stop.wait()
         server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # what is accepted in this very turn has no owner yet who would close it
+        for _ in range(_TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.sleep(0)  # a task that never began would not close its connection
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
@@ -113,6 +121,8 @@ def proxy_server(
                 await speak(proxy, reader, writer)
         finally:
             writer.close()
+            with suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
 
     async def make() -> tuple[Listening, int]:
         server = await asyncio.start_server(welcome, "127.0.0.1", 0, ssl=context)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.auth.exchange import Request
+from reconciler.auth import aws_sigv4
+from reconciler.auth.exchange import Request, Response
 from reconciler.clients import http_request
 from reconciler.config import Environment
 from reconciler.redact import Redactor
@@ -33,6 +34,10 @@ CARRIERS = [
         ),
         id="request",
     ),
+    pytest.param(
+        Response(status=200, headers=(("X-Echo", SECRET),), body=SECRET.encode()), id="response"
+    ),
+    pytest.param(aws_sigv4._Keys(access_key=SECRET, secret_key=SECRET), id="keys of AWS"),
     pytest.param(http_request.parse(f"https://a.example/?key={SECRET}"), id="origin"),
     pytest.param(make_redactor(), id="redactor"),
     pytest.param(Environment({"TOKEN": SECRET}), id="environment"),
