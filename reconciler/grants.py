@@ -12,11 +12,14 @@ import shlex
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from reconciler import paths
 from reconciler.destinations import Destination, Pattern
-from reconciler.model import Json, JsonObject, Ref
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.model import Json, JsonObject, Ref
 
 #: Sources that a pattern may name; `token:CLIENT` is what a client without a secret was given.
 SOURCES = (

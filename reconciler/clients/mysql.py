@@ -126,6 +126,15 @@ class _Session(pymysql.connections.Connection):
         if context is not None:
             self.ctx = _TimedContext(context, self._begin_login)
 
+    @property
+    def password(self) -> bytes:
+        """The password that PyMySQL sends, kept where nobody who prints the session finds it."""
+        return self._login.password.reveal().encode() if self._login.password else b""
+
+    @password.setter
+    def password(self, value: object) -> None:
+        del value  # PyMySQL's copy
+
     def log_in(self, plain: socket.socket, running: ExitStack) -> None:
         """Logs in over `plain`; the stage that is under way is left when `running` is."""
         self._running = running

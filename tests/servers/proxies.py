@@ -29,6 +29,8 @@ class Listening(Protocol):
 
 #: Turns of the loop until an accepted connection is in the hands of its stream.
 _TURNS_TO_ACCEPT = 4
+#: What clients get to end their connections before those are cut.
+_LAST_WORDS_S = 1.0
 
 #: Starts a server and tells its port.
 Make: TypeAlias = Callable[[], Awaitable[tuple[Listening, int]]]
@@ -83,10 +85,12 @@ def serving(make: Make) -> Iterator[int]:
         for _ in range(_TURNS_TO_ACCEPT):
             await asyncio.sleep(0)
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.sleep(0)  # a task that never began would not close its connection
-            for task in tasks:
+            # clients that are gone end theirs; one that is cut short may leave its connection open
+            _, waiting = await asyncio.wait(tasks, timeout=_LAST_WORDS_S)
+            for task in waiting:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*waiting, return_exceptions=True)
+        for _ in range(_TURNS_TO_ACCEPT):
             await asyncio.sleep(0)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
