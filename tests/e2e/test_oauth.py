@@ -29,6 +29,7 @@ from tests.e2e.projects import Project, api
 from tests.servers import http_oauth1, http_routes
 from tests.servers.http import Route, closed_port, http_server
 from tests.servers.oauth import Client, Provider, oauth_server
+from tests.servers.proxies import proxy_server
 
 SECRET = "crm-Secret/with+signs%:1"
 SECRETS = {"CRM_SECRET": SECRET}
@@ -101,6 +102,38 @@ def test_client_credentials_connect_and_the_token_is_kept_between_runs(
     ]
     assert found(project.data("health")) == ("ACTIVE", "Ok", "query")
     assert len(provider.asked) == 1
+
+
+def test_tokens_are_asked_for_through_the_proxy_of_the_connection(
+    project: Project, provider: Provider
+) -> None:
+    auth = oauth2(provider, "clientCredentials")
+    with proxy_server("http") as proxy:
+        project.declare(
+            api(
+                "crm",
+                provider.url,
+                auth=auth,
+                health={"path": "/api"},
+                proxy={"url": proxy.url("http")},
+            )
+        )
+        assert found(project.data("apply")["health"]) == ("ACTIVE", "Ok", "query")
+    place = provider.url.partition("//")[2]
+    assert len(provider.asked) == 1
+    assert proxy.targets == [place, place]  # for the token, and for the API
+
+
+def test_a_token_server_is_not_looked_for_behind_the_socket_of_the_api(
+    project: Project, provider: Provider
+) -> None:
+    """Nobody serves the socket: had the token been asked for there, none would have been given."""
+    auth = oauth2(provider, "clientCredentials")
+    missing = str(project.run.folder / "nobody.sock")
+    project.declare(api("crm", "http://crm", auth=auth, socket=missing))
+    (check,) = project.data("apply", code=11)["health"]["checks"]
+    assert len(provider.asked) == 1
+    assert check["observation"]["reason"] == "ConnectRefused"
 
 
 def test_without_a_key_a_token_lasts_for_the_run(project: Project, provider: Provider) -> None:
