@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from reconciler import probes
+from reconciler.clients import sql
+from reconciler.clients.attempt import Attempt, Lifeline, Login
+from reconciler.clients.stages import Stages
 from reconciler.model import Endpoint, Json, JsonObject, Observation, Stage, StageName, Target
 from reconciler.redact import Redactor, Secret
 from tests.factories import NOW, make_ref, make_uid
@@ -140,3 +144,24 @@ def check_in(threads: ThreadPoolExecutor, root: Path) -> Check:
         return asyncio.run(probe(spec, password, make_tools(threads, root, password)))
 
     return check
+
+
+def make_login(spec: JsonObject, password: str, ca: str) -> tuple[Login, Attempt]:
+    """Returns the login at the server of `spec` on this machine, and ten seconds for it."""
+    login = sql.describe(
+        make_target(spec).spec,
+        {"/auth/password": Secret(password)},
+        addresses=("127.0.0.1",),
+        ca=ca,
+        path="",
+    )
+    end_by = time.monotonic() + 10
+    attempt = Attempt(
+        stages=Stages(),
+        redactor=Redactor(),
+        lifeline=Lifeline(),
+        connect_by=end_by,
+        query_s=10.0,
+        end_by=end_by,
+    )
+    return login, attempt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,11 +11,8 @@ import pytest
 import sqlalchemy
 
 from reconciler.clients import sql
-from reconciler.clients.attempt import Attempt, Lifeline
-from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Outcome, Reason
-from reconciler.redact import Redactor, Secret
 from tests.servers.certificates import Authority
 from tests.servers.clickhouse import PASSWORD, USER, ClickHouse, start_clickhouse
 from tests.servers.http import Client, http_server
@@ -25,7 +21,7 @@ from tests.servers.sql_peers import Conversation, sql_peer
 from tests.servers.sql_specs import (
     Check,
     certificate_of,
-    make_target,
+    make_login,
     make_tools,
     names_of,
     peer_spec,
@@ -227,23 +223,7 @@ def test_a_secret_that_comes_back_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_sqlalchemy_uses_a_connection(clickhouse: ClickHouse) -> None:
-    spec = make_target(clickhouse.spec()).spec
-    login = sql.describe(
-        spec,
-        {"/auth/password": Secret(PASSWORD)},
-        addresses=("127.0.0.1",),
-        ca=clickhouse.authority,
-        path="",
-    )
-    end_by = time.monotonic() + 10
-    attempt = Attempt(
-        stages=Stages(),
-        redactor=Redactor(),
-        lifeline=Lifeline(),
-        connect_by=end_by,
-        query_s=10.0,
-        end_by=end_by,
-    )
+    login, attempt = make_login(clickhouse.spec(), PASSWORD, clickhouse.authority)
     engine = sqlalchemy.create_engine(
         "clickhousedb+connect://", creator=lambda: sql.open_connection("clickhouse", login, attempt)
     )
@@ -253,24 +233,27 @@ def test_sqlalchemy_uses_a_connection(clickhouse: ClickHouse) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("limit", "rows", "is_cut"),
+    [(2, ((1, "pen"), (2, "ink")), False), (1, ((1, "pen"),), True)],
+)
+def test_rows_are_read_up_to_a_limit(
+    clickhouse: ClickHouse, limit: int, rows: tuple[tuple[int, str], ...], is_cut: bool
+) -> None:
+    login, attempt = make_login(clickhouse.spec(), PASSWORD, clickhouse.authority)
+    query = "select id, name from item order by id"
+    found = sql.read("clickhouse", login, query, limit, attempt)
+    assert (found.columns, found.rows, found.is_cut) == (("id", "name"), rows, is_cut)
+
+
+def test_reading_is_read_only(clickhouse: ClickHouse) -> None:
+    login, attempt = make_login(clickhouse.spec(), PASSWORD, clickhouse.authority)
+    query = "select throwIf(getSetting('readonly') != 1)"
+    assert sql.read("clickhouse", login, query, 1, attempt).rows == ((0,),)
+
+
 def test_a_failure_has_no_cause_that_holds_the_password(clickhouse: ClickHouse) -> None:
-    spec = make_target(clickhouse.spec()).spec
-    login = sql.describe(
-        spec,
-        {"/auth/password": Secret("canary-4711-secret")},
-        addresses=("127.0.0.1",),
-        ca=clickhouse.authority,
-        path="",
-    )
-    end_by = time.monotonic() + 10
-    attempt = Attempt(
-        stages=Stages(),
-        redactor=Redactor(),
-        lifeline=Lifeline(),
-        connect_by=end_by,
-        query_s=10.0,
-        end_by=end_by,
-    )
+    login, attempt = make_login(clickhouse.spec(), "canary-4711-secret", clickhouse.authority)
     with pytest.raises(ConnectionFailed) as caught:
         sql.open_connection("clickhouse", login, attempt)
     assert caught.value.__cause__ is None

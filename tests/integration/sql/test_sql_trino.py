@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from trino.exceptions import TrinoUserError
 
 from reconciler.clients import sql
-from reconciler.clients.attempt import Attempt, Lifeline
-from reconciler.clients.stages import Stages
 from reconciler.model import Outcome, Reason
-from reconciler.redact import Redactor, Secret
 from tests.servers.certificates import Authority
 from tests.servers.http import http_server
 from tests.servers.http_routes import answer
 from tests.servers.sql_peers import sql_peer
-from tests.servers.sql_specs import Check, make_target, names_of, peer_spec
+from tests.servers.sql_specs import Check, make_login, names_of, peer_spec
 from tests.servers.trino import PASSWORD, trino_peer
 
 
@@ -127,29 +123,20 @@ def test_a_silent_server_is_left_at_the_deadline(check: Check) -> None:
 
 def test_an_application_uses_a_connection_after_the_attempt() -> None:
     with trino_peer() as peer:
-        spec = make_target(peer.spec()).spec
-        login = sql.describe(
-            spec,
-            {"/auth/password": Secret(PASSWORD)},
-            addresses=("127.0.0.1",),
-            ca=peer.authority,
-            path="",
-        )
-        end_by = time.monotonic() + 10
-        attempt = Attempt(
-            stages=Stages(),
-            redactor=Redactor(),
-            lifeline=Lifeline(),
-            connect_by=end_by,
-            query_s=10.0,
-            end_by=end_by,
-        )
+        login, attempt = make_login(peer.spec(), PASSWORD, peer.authority)
         connection: Any = sql.open_connection("trino", login, attempt)
         attempt.lifeline.cut()  # the attempt is over, and has no hand in the connection any more
         cursor = connection.cursor()
         with pytest.raises(TrinoUserError, match="not in a transaction"):
             cursor.execute("select 1")
         connection.close()
+
+
+def test_rows_are_read_up_to_a_limit() -> None:
+    with trino_peer() as peer:
+        login, attempt = make_login(peer.spec(), PASSWORD, peer.authority)
+        found = sql.read("trino", login, "select 1", 5, attempt)
+    assert (len(found.columns), found.rows, found.is_cut) == (1, ((1,),), False)
 
 
 def test_the_environment_changes_nothing(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
