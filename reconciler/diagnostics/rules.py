@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from reconciler import kinds
-from reconciler.diagnostics import names, references, trails, wording
+from reconciler.diagnostics import foreign, names, references, trails, wording
 from reconciler.kinds import engines
 from reconciler.kinds.schema_tree import Role
 from reconciler.kinds.shape import Choice
@@ -87,10 +87,12 @@ def _additional_properties(failure: Failure) -> Iterator[Fault]:
     elsewhere = fields.fields_of_other_branches(failure.path, data)
     for key in failure.value:
         if key not in known:
-            yield _unknown_field((*failure.path, key), known, elsewhere)
+            yield _unknown_field(failure.kind, (*failure.path, key), known, elsewhere)
 
 
-def _unknown_field(path: Path, known: Iterable[str], elsewhere: Mapping[str, Choice]) -> Fault:
+def _unknown_field(
+    kind: str, path: Path, known: Iterable[str], elsewhere: Mapping[str, Choice]
+) -> Fault:
     key = str(path[-1])
     if key in elsewhere:
         choice = elsewhere[key]
@@ -102,8 +104,10 @@ def _unknown_field(path: Path, known: Iterable[str], elsewhere: Mapping[str, Cho
     if key in READ_ONLY:
         message = f"`{wording.name(key)}` is written by the program, not in a manifest"
         return Fault(code="E112", path=path, message=message, hint="delete it", is_key=True)
-    near = wording.similar(key, known)
-    hint = f"a similar field exists: `{near}`" if near else _list_of(known)
+    hint = foreign.field_hint(kind, path, known)
+    if not hint:
+        near = wording.similar(key, known)
+        hint = f"a similar field exists: `{near}`" if near else _list_of(known)
     message = f"unknown field `{wording.name(key)}`"
     return Fault(code="E104", path=path, message=message, hint=hint, is_key=True)
 
@@ -144,7 +148,8 @@ def _type(failure: Failure) -> Iterator[Fault]:
         "a decimal number" if isinstance(failure.value, float) else wording.type_of(failure.value)
     )
     message = f"{failure.field} must be {words}, not {given}"
-    hint = _retype(failure, wanted)
+    hint = foreign.value_hint(failure.kind, failure.path, failure.value)
+    hint = hint or _retype(failure, wanted)
     is_alien = isinstance(failure.value, str) or not {"array", "object"}.isdisjoint(wanted)
     yield Fault(code="E105", path=failure.path, message=message, hint=hint, is_alien=is_alien)
 
@@ -178,13 +183,14 @@ def _is_number(value: Json) -> bool:
 def _allowed(failure: Failure) -> Iterator[Fault]:
     allowed = failure.limit if isinstance(failure.limit, list) else [failure.limit]
     near = engines.named(str(failure.value)) if failure.path == ("spec", "engine") else ""
+    hint = "" if near else foreign.value_hint(failure.kind, failure.path, failure.value)
     near = near or wording.similar(str(failure.value), (str(entry) for entry in allowed))
     one_of = "one of " if len(allowed) > 1 else ""
     yield Fault(
         code="E106",
         path=failure.path,
         message=f"{failure.field} must be {one_of}{wording.quoted(allowed)}",
-        hint=f"a similar value exists: `{near}`" if near else "",
+        hint=hint or (f"a similar value exists: `{near}`" if near else ""),
     )
 
 

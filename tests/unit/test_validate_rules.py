@@ -32,8 +32,8 @@ def said(text: str) -> list[str]:
             id="similar field",
         ),
         pytest.param(
-            "url: a",
-            "E104 unknown field `url` = a similar field exists: `baseUrl`",
+            "apiurl: a",
+            "E104 unknown field `apiurl` = a similar field exists: `baseUrl`",
             id="last word of a field",
         ),
         pytest.param(
