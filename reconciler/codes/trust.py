@@ -50,12 +50,12 @@ TRUST = {
         fixed=api(_URL + "auth: {method: bearer, token: {env: CRM_TOKEN}}"),
     ),
     "E304": Code(
-        title="credential in headers",
+        title="credential in headers or a body",
         text=(
-            "`headers` is for what is no secret, and the name of this header says that it carries "
-            "one. Use `auth`: `bearer` and `basic` write the Authorization header, `apiKey` a "
-            "header of your choice, `headers` several at once. Each takes a reference, so the "
-            "value stays out of the file and of every output."
+            "`headers`, and the body in `health.json`, are for what is no secret, and this name "
+            "says that it carries one. Use `auth`: `bearer` and `basic` write the Authorization "
+            "header, `apiKey` a header of your choice, `headers` several at once. Each takes a "
+            "reference, so the value stays out of the file and of every output."
         ),
         failing=api(_URL + "headers: {X-Api-Key: a-made-up-key}"),
         fixed=api(

@@ -120,9 +120,14 @@ def secret_parameter(query: str) -> str:
     """Returns the name of the first parameter of `query` that carries a credential, or `""`."""
     for parameter in re.split("[&;]", query) if query else ():
         name = parameter.partition("=")[0]
-        if re.fullmatch(_SECRET_PARAMETER, name, re.IGNORECASE):
+        if is_secret_name(name):
             return name
     return ""
+
+
+def is_secret_name(name: str) -> bool:
+    """Returns whether `name` says that its value is a credential: `api_key`, `Token`, `passwd`."""
+    return re.fullmatch(_SECRET_PARAMETER, name, re.IGNORECASE) is not None
 
 
 def _url_problems(text: str) -> Iterator[Problem]:

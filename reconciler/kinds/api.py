@@ -12,7 +12,7 @@ from typing import Final
 from reconciler import kinds
 from reconciler.kinds import addresses, api_auth, api_oauth2, hops, limits
 from reconciler.kinds.addresses import Problem
-from reconciler.model import Endpoint, JsonObject, Path
+from reconciler.model import Endpoint, Json, JsonObject, Path
 
 #: Headers that carry credentials, whatever their value.
 _CREDENTIAL_HEADER: Final = re.compile(
@@ -144,6 +144,8 @@ def _health_findings(health: JsonObject) -> Iterator[kinds.Finding]:
                 message=f"the range {item} ends before it begins",
                 hint=f"write `{last}-{first}`",
             )
+    if "json" in health:
+        yield from _body_findings(health)
     if health.get("method") == "HEAD":
         for field in sorted(expect.keys() & {"json", "text"}):
             yield kinds.Finding(
@@ -152,6 +154,34 @@ def _health_findings(health: JsonObject) -> Iterator[kinds.Finding]:
                 message=f"`{field}` needs a body, and the answer to HEAD has none",
                 hint="use `method: GET`",
             )
+
+
+def _body_findings(health: JsonObject) -> Iterator[kinds.Finding]:
+    if health.get("method") != "POST":
+        yield kinds.Finding(
+            code="E113",
+            path=("health", "json"),
+            message="`json` is a body, and only POST has one here",
+            hint="use `method: POST`, or delete it",
+        )
+    for path in _credentials(health["json"]):
+        yield kinds.Finding(
+            code="E304",
+            path=("health", "json", *path),
+            message=f"the body carries a credential in `{path[-1]}`",
+            hint="use `auth`: a body is no secret",
+        )
+
+
+def _credentials(data: Json, path: Path = ()) -> Iterator[Path]:
+    """Yields where `data` has text under a name that says that it is a credential."""
+    if isinstance(data, dict | list):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            # the body of a search has many a `key` that is none
+            if isinstance(value, str) and key != "key" and addresses.is_secret_name(str(key)):
+                yield (*path, key)
+            else:
+                yield from _credentials(value, (*path, key))
 
 
 def _tls_findings(spec: JsonObject) -> Iterator[kinds.Finding]:

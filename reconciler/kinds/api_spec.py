@@ -102,7 +102,15 @@ class ApiHealth(Health):
     """How an API is checked."""
 
     method: Literal["GET", "HEAD", "OPTIONS", "POST"] = Field(
-        default="GET", description="Method of the request; it has no body."
+        default="GET", description="Method of the request; only POST may have a body."
+    )
+    body: Annotated[dict[str, JsonValue], Field(min_length=1, max_length=50)] | None = Field(
+        default=None,
+        alias="json",
+        title="Json",
+        description="Body of a POST, sent as JSON; never a credential.",
+        examples=[{"query": "{ viewer { id } }"}],
+        json_schema_extra=MASKED,
     )
     path: RequestPath = Field(
         default="",

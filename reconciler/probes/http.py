@@ -32,6 +32,7 @@ from reconciler.model import (
     Stage,
     StageName,
     Target,
+    canonical,
 )
 from reconciler.probes import TokenRequest, Tools, http_judgement, outcome
 from reconciler.redact import Secret
@@ -240,12 +241,18 @@ async def _talk(
 
 
 def _request(spec: JsonObject) -> exchange.Request:
-    url, path = spec["baseUrl"], spec["health"]["path"]
+    health = spec["health"]
+    url, path = spec["baseUrl"], health["path"]
+    headers = tuple(spec["headers"].items())
+    body = canonical(health["json"]).encode() if "json" in health else b""
+    if body and not any(name.lower() == "content-type" for name, _ in headers):
+        headers = (*headers, ("Content-Type", "application/json"))
     return exchange.Request(
-        method=spec["health"]["method"],
+        method=health["method"],
         # plain joining keeps the base path, which `urljoin` would replace
         url=url.rstrip("/") + path if path else url,
-        headers=tuple(spec["headers"].items()),
+        headers=headers,
+        body=body,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import socket
 import stat
@@ -99,6 +100,31 @@ def test_each_method_is_sent(method: str) -> None:
         found = run_probe(make_target(server.url, health={"method": method}))
         (request,) = server.requests
     assert (found.reason, request.method) == (Reason.OK, method)
+
+
+def test_the_body_of_a_post_is_sent_as_json() -> None:
+    asked = {"query": "{ viewer { id } }", "first": 1}
+    with http_server({"/graphql": http_routes.json_body({"data": {}})}) as server:
+        health = {"method": "POST", "path": "/graphql", "json": asked}
+        found = run_probe(make_target(server.url, health=health))
+        (request,) = server.requests
+    assert found.reason is Reason.OK
+    assert json.loads(request.body) == asked
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_the_content_type_of_the_manifest_is_kept() -> None:
+    with http_server({"/": http_routes.answer(200)}) as server:
+        found = run_probe(
+            make_target(
+                server.url,
+                health={"method": "POST", "json": {"a": 1}},
+                headers={"content-type": "application/vnd.api+json"},
+            )
+        )
+        (request,) = server.requests
+    assert found.reason is Reason.OK
+    assert request.headers["content-type"] == "application/vnd.api+json"
 
 
 def test_expectations_on_the_body_are_checked() -> None:
