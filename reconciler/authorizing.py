@@ -1,12 +1,13 @@
-"""A person agrees to one connection: what `reconciler authorize` does, apart from the screen.
+"""A person agrees to one connection, or takes it back: `reconciler authorize` without the screen.
 
 On top of `reconcile`, whose workspace it shares, and apart from it because it is no part of the
-pipeline: nothing is planned or checked here, only a token is got and kept for the next pass.
+pipeline: nothing is planned or checked here, only a token is got or given back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from reconciler import health, hop_budget, kinds, plan, reconcile
@@ -16,6 +17,8 @@ from reconciler.sealing import NO_KEY_HINT
 from reconciler.stores import Store
 
 if TYPE_CHECKING:
+    from reconciler.probes import TokenRequest
+    from reconciler.tokens import Tokens
     from reconciler.tokens.consent import Prompt
 
 
@@ -34,6 +37,15 @@ def require_consent(workspace: reconcile.Workspace, row: Recorded) -> None:
             "that is for `oauth2` with `grant: authorizationCode` or `deviceCode`, and for "
             "`oauth1` with `consent`",
         )
+    require_key(workspace)
+
+
+def require_key(workspace: reconcile.Workspace) -> None:
+    """Refuses where tokens could neither be kept nor read.
+
+    Raises:
+        ConfigError: there is no key.
+    """
     if not workspace.settings.keys:
         raise ConfigError("tokens are kept encrypted, and there is no key", NO_KEY_HINT)
 
@@ -45,8 +57,10 @@ async def authorize(
     tell: Callable[[Prompt], None],
     *,
     within_s: float,
-) -> None:
+) -> tuple[str, ...]:
     """Gets the consent of a person to `row` and keeps the token; `tell` says what to do.
+
+    Returns the scopes that were asked for and not given.
 
     Raises:
         ConnectionFailed: nobody agreed, or the token server fails.
@@ -54,9 +68,39 @@ async def authorize(
         SecretError: a secret of the connection cannot be resolved.
         StoreError, Conflict: the token could not be kept.
     """
+    from reconciler import tokens
+    from reconciler.tokens import consent
+
+    async with _asking(workspace, store, row) as (source, request):
+        token = await consent.ask(request, source.tools, tell, within_s=within_s)
+        event = _event(workspace, row, "authorized", Reason.AUTHORIZED)
+        await source.keep(request, token, (event,))
+        return tokens.missing_scopes(token, request)
+
+
+async def revoke(workspace: reconcile.Workspace, store: Store, row: Recorded) -> None:
+    """Gives the kept token of `row` back to its server and forgets it.
+
+    Raises:
+        ConfigError: it is not OAuth 2, has no token, no address for this, or there is no key.
+        ConnectionFailed: the server fails, or refuses; the token is still kept.
+        SecretError: a secret of the connection cannot be resolved.
+        StoreError, Conflict: the token could not be forgotten.
+    """
+    if plan.normal_spec(row).get("auth", {}).get("method") != "oauth2":
+        raise ConfigError(f"`{row.ref}` is given no token that could be revoked")
+    require_key(workspace)
+    async with _asking(workspace, store, row) as (source, request):
+        await source.revoke(request, (_event(workspace, row, "revoked", Reason.REVOKED),))
+
+
+@asynccontextmanager
+async def _asking(
+    workspace: reconcile.Workspace, store: Store, row: Recorded
+) -> AsyncIterator[tuple[Tokens, TokenRequest]]:
+    """Yields what asks the token server of `row`, and the request that it asks with."""
     from reconciler.clients.stages import Stages
     from reconciler.probes import http
-    from reconciler.tokens import consent
 
     target = health.target(row, plan.normal_spec(row))
     secrets = reconcile.resolve(workspace, target)
@@ -75,20 +119,21 @@ async def authorize(
             tokens=source,
             hops=hops,
         ) as tools:
-            request = http.token_request(
-                target, secrets, tools, Stages(), http.limits_of(target.spec)
-            )
+            limits = http.limits_of(target.spec)
             try:
-                token = await consent.ask(request, source.tools, tell, within_s=within_s)
+                yield source, http.token_request(target, secrets, tools, Stages(), limits)
             finally:
                 await hops.close()
-            event = Event(
-                at=workspace.clock(),
-                uid=row.uid,
-                ref=row.ref,
-                type="authorized",
-                reason=Reason.AUTHORIZED,
-                message=f"authorized by {workspace.settings.actor}",
-                actor=workspace.settings.actor,
-            )
-            await source.keep(request, token, (event,))
+
+
+def _event(workspace: reconcile.Workspace, row: Recorded, what: str, reason: Reason) -> Event:
+    actor = workspace.settings.actor
+    return Event(
+        at=workspace.clock(),
+        uid=row.uid,
+        ref=row.ref,
+        type=what,
+        reason=reason,
+        message=f"{what} by {actor}",
+        actor=actor,
+    )

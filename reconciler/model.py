@@ -334,6 +334,7 @@ class Reason(StrEnum):
     ARCHIVED_BY_COMMAND = "ArchivedByCommand"
     PRUNED = "Pruned"
     AUTHORIZED = "Authorized"
+    REVOKED = "Revoked"
 
 
 #: A probe that ends with one of these says nothing about the connection itself.

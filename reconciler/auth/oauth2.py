@@ -123,6 +123,12 @@ class _ClientId(Grant):
     """A grant that names its client."""
 
     client_id: Name = Field(description="Who the client is.", examples=["crm-reports"])
+    revocation_url: Url | None = Field(
+        default=None,
+        description="Where tokens are given back (RFC 7009), by `authorize --revoke`.",
+        examples=["https://login.example.com/oauth2/revoke"],
+        json_schema_extra=MASKED,
+    )
 
 
 class ClientCredentialsGrant(_ClientId):

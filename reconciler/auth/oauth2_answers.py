@@ -34,6 +34,9 @@ class Token:
     obtained_at: datetime
     #: None where the server did not say
     expires_at: datetime | None
+    #: what it is good for; None where the server did not say: then for what was asked for (RFC
+    #: 6749, section 5.1)
+    scopes: frozenset[str] | None = None
 
 
 class TokenRefused(ConnectionFailed):
@@ -52,7 +55,8 @@ class _Meaning:
 
 
 _CLIENT_HINT: Final = "check `clientId` and the client's secret or key"
-#: Error code -> what it means (RFC 6749, section 5.2; RFC 8628, section 3.5; RFC 8707, section 2).
+#: Error code -> what it means (RFC 6749, section 5.2; RFC 7009, section 2.2.1; RFC 8628, section
+#: 3.5; RFC 8707, section 2).
 _ERRORS: Final[Mapping[str, _Meaning]] = {
     "invalid_client": _Meaning(
         reason=Reason.AUTH_FAILED, message="it refuses the client", hint=_CLIENT_HINT
@@ -87,6 +91,9 @@ _ERRORS: Final[Mapping[str, _Meaning]] = {
         reason=Reason.CONSENT_REQUIRED, message="the person has not agreed yet"
     ),
     "slow_down": _Meaning(reason=Reason.RATE_LIMITED, message="it is asked too often"),
+    "unsupported_token_type": _Meaning(
+        reason=Reason.PROTOCOL_ERROR, message="it does not take tokens of this type back"
+    ),
     "unsupported_grant_type": _Meaning(
         reason=Reason.PROTOCOL_ERROR, message="it does not know this grant", hint="check `grant`"
     ),
@@ -126,12 +133,27 @@ def read_token(response: Response, now: datetime) -> Token:
     if str(data.get("token_type", "")).lower() != "bearer":
         raise _strange("its tokens are of another type than Bearer, which alone is known here")
     lasting = _seconds(data.get("expires_in"))
+    scope = data.get("scope")
     return Token(
         access=Secret(access),
         refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
         obtained_at=now,
         expires_at=None if lasting is None else now + timedelta(seconds=lasting),
+        # an empty list of scopes is what servers write that have none
+        scopes=frozenset(scope.split()) if isinstance(scope, str) and scope.strip() else None,
     )
+
+
+def read_revocation(response: Response) -> None:
+    """Takes note that a token is no longer good (RFC 7009, section 2.2).
+
+    A token that the server never knew is no longer good either: it says 200 to both.
+
+    Raises:
+        TokenRefused: the answer is an error.
+    """
+    if response.status != _OK:
+        _read(response)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

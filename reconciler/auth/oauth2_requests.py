@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import Final, TypeAlias, assert_never
+from typing import Final, Literal, TypeAlias, assert_never
 from urllib.parse import quote_plus, urlencode
 
 from reconciler.auth import oauth2
@@ -20,6 +20,9 @@ from reconciler.redact import Secret
 
 #: Form fields, in the order sent.
 Fields: TypeAlias = Mapping[str, str]
+
+#: What a token is called where it is given back (RFC 7009, section 4.1.2).
+TokenKind: TypeAlias = Literal["refresh_token", "access_token"]
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -87,6 +90,19 @@ def poll_device(
     """Returns the request that asks whether the person has agreed (RFC 8628, section 3.4)."""
     fields = {"grant_type": _DEVICE_CODE, "device_code": device_code}
     return _request(auth, auth.token_url, fields, secrets, moment)
+
+
+def revoke(
+    auth: oauth2.AnyGrant, kind: TokenKind, token: Secret, secrets: Secrets, moment: Moment
+) -> Request | None:
+    """Returns the request that gives a token back (RFC 7009, section 2.1).
+
+    None where the manifest does not say where to.
+    """
+    if isinstance(auth, oauth2.JwtBearerGrant) or auth.revocation_url is None:
+        return None
+    fields = {"token": token.reveal(), "token_type_hint": kind}
+    return _request(auth, auth.revocation_url, fields, secrets, moment)
 
 
 def authorization_address(auth: oauth2.AuthorizationCodeGrant, state: str, verifier: str) -> str:

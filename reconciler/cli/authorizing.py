@@ -1,4 +1,4 @@
-"""`authorize`: a person agrees to a connection once, and it is checked at once.
+"""`authorize`: a person agrees to a connection once, and it is checked at once; or takes it back.
 
 What a person has to do is printed as data, so that a script can hand it on; what is said besides
 goes to standard error.
@@ -41,7 +41,11 @@ def _duration(_context: click.Context, _parameter: click.Parameter, text: str) -
 
 @command(
     "authorize",
-    examples=("reconciler authorize sales/crm", "reconciler authorize crm --no-browser"),
+    examples=(
+        "reconciler authorize sales/crm",
+        "reconciler authorize crm --no-browser",
+        "reconciler authorize crm --revoke",
+    ),
 )
 @click.argument("name", shell_complete=completing.connections)
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
@@ -54,19 +58,31 @@ def _duration(_context: click.Context, _parameter: click.Parameter, text: str) -
     metavar="DURATION",
     help="How long to wait for the person.",
 )
+@click.option("--revoke", is_flag=True, help="Give the kept token back to its server instead.")
 @click.option("--allow-unhealthy", is_flag=True, help="Exit 0 even where the check fails.")
 @click.pass_obj
 def authorize(
-    session: Session, *, name: str, no_browser: bool, within_s: float, allow_unhealthy: bool
+    session: Session,
+    *,
+    name: str,
+    no_browser: bool,
+    within_s: float,
+    revoke: bool,
+    allow_unhealthy: bool,
 ) -> int:
     """Have a person agree to an OAuth connection, keep its token, and check it.
 
     Prints an address, and for a device a code. After a consent in the browser the token is kept
-    encrypted in the state; `health` renews it from then on.
+    encrypted in the state; `health` renews it from then on. With --revoke the token is given back
+    to the server of `revocationUrl` and forgotten; archiving a connection only forgets it.
     """
     workspace = workbench.make_workspace(session)
     with workbench.open_store(session, Opening.WRITE) as store:
         row = workbench.find(store, name)
+        if revoke:
+            asyncio.run(authorizing.revoke(workspace, store, row))
+            session.output.say(f"revoked the token of `{row.ref}`\n")
+            return 0
         authorizing.require_consent(workspace, row)
         view = asyncio.run(
             _authorize(
@@ -94,8 +110,10 @@ async def _authorize(
     def tell(prompt: Prompt) -> None:
         _tell(session, prompt, has_browser=has_browser)
 
-    await authorizing.authorize(workspace, store, row, tell, within_s=within_s)
+    missing = await authorizing.authorize(workspace, store, row, tell, within_s=within_s)
     session.output.say(f"authorized `{row.ref}`\n")
+    if missing:
+        session.output.say(f"warning: the server did not grant {', '.join(missing)}\n")
     if not row.status.is_probed:
         session.output.say(
             f"it is {row.status.phase} and not checked: reconciler resume {row.ref}\n"

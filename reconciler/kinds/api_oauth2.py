@@ -18,7 +18,7 @@ from reconciler.model import JsonObject, Path
 #: Grants that a person has to agree to once.
 CONSENT_GRANTS: Final = frozenset({"authorizationCode", "deviceCode"})
 #: Where credentials of the manifest go.
-LOGIN_ADDRESSES: Final = frozenset({"tokenUrl", "deviceUrl", "authorizationUrl"})
+LOGIN_ADDRESSES: Final = frozenset({"tokenUrl", "deviceUrl", "authorizationUrl", "revocationUrl"})
 #: What a consent was given for: with another one of these, it has to be given again.
 _CONSENTED: Final = (
     "grant", "tokenUrl", "authorizationUrl", "deviceUrl", "clientId", "scopes", "audience",
@@ -30,6 +30,7 @@ _ADDRESSES: Final = {
     "requestTokenUrl": "",
     "accessTokenUrl": "",
     "deviceUrl": "parameters",
+    "revocationUrl": "",
     "authorizationUrl": "authorizationParameters",
     "redirectUrl": "",
     "issuer": "",

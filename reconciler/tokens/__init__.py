@@ -24,7 +24,7 @@ from reconciler.auth import exchange, oauth2, oauth2_answers, oauth2_requests
 from reconciler.auth.oauth2_answers import Token, TokenRefused
 from reconciler.clients import http
 from reconciler.clients.stages import Stages
-from reconciler.errors import ConnectionFailed, ReconcilerError, SecretError
+from reconciler.errors import ConfigError, Conflict, ConnectionFailed, ReconcilerError, SecretError
 from reconciler.kinds import api_oauth2
 from reconciler.kinds.durations import parse_duration
 from reconciler.model import Event, Reason, StageName
@@ -123,6 +123,56 @@ class Tokens:
         self.tools.tell(token)
         kept = self.tools.records.bound(request, token)
         await asyncio.to_thread(self.tools.records.write, request.uid, kept, events)
+
+    async def revoke(self, request: TokenRequest, events: Sequence[Event]) -> None:
+        """Gives the kept token of one connection back to its server, then forgets it.
+
+        The refresh token goes first: with it, a server ends what was got by it (RFC 7009, section
+        2.1). A token that the server does not take back stays in the state.
+
+        Raises:
+            ConfigError: no token is kept, or the manifest does not say where to give it back.
+            ConnectionFailed: the server fails, or refuses.
+            SecretError: the token cannot be opened.
+            StoreError, Conflict: it could not be forgotten.
+        """
+        kept = await self._known(request.uid)
+        if isinstance(kept, SecretError):
+            raise kept
+        if kept is None:
+            raise ConfigError(f"no token of `{request.name}` is kept")
+        tokens: list[tuple[oauth2_requests.TokenKind, Secret]] = []
+        if kept.token.refresh is not None:
+            tokens.append(("refresh_token", kept.token.refresh))
+        tokens.append(("access_token", kept.token.access))
+        for kind, token in tokens:
+            await self._give_back(request, kind, token, is_last=len(tokens) > 1)
+        if not await asyncio.to_thread(self.tools.records.forget, request.uid, kept, events):
+            raise Conflict("another process has renewed the token meanwhile", "run it again")
+
+    async def _give_back(
+        self,
+        request: TokenRequest,
+        kind: oauth2_requests.TokenKind,
+        token: Secret,
+        *,
+        is_last: bool,
+    ) -> None:
+        assert isinstance(request.grant, oauth2.Grant)
+        asked = oauth2_requests.revoke(
+            request.grant, kind, token, request.secrets, self.tools.moment()
+        )
+        if asked is None:
+            raise ConfigError(
+                f"the manifest of `{request.name}` does not say where tokens are given back",
+                "add `revocationUrl` to `auth` and apply, or end the consent at the server",
+            )
+        try:
+            oauth2_answers.read_revocation(await send(asked, request.route))
+        except TokenRefused as refusal:
+            # without the refresh token an access token ends soon by itself
+            if not (is_last and refusal.error == "unsupported_token_type"):
+                raise
 
     async def finish(self) -> None:
         """Waits for answers that are on their way: with one a refresh token could be lost."""
@@ -276,6 +326,16 @@ async def send(request: exchange.Request, route: http.Route) -> exchange.Respons
             failure.reason, StageName.AUTH, f"token server: {failure.message}", failure.hint
         ) from None
     return exchange.Response(status=answer.status, headers=answer.text_headers(), body=answer.body)
+
+
+def missing_scopes(token: Token, request: TokenRequest) -> tuple[str, ...]:
+    """Returns what was asked for and not given, as far as the server said, in the manifest's order.
+
+    A server may give less than it was asked for, and has to say so (RFC 6749, section 3.3).
+    """
+    if token.scopes is None:
+        return ()
+    return tuple(scope for scope in request.auth.get("scopes", ()) if scope not in token.scopes)
 
 
 def consent_required(request: TokenRequest, message: str, hint: str = "") -> ConnectionFailed:

@@ -113,9 +113,9 @@ class Records:
                 return replace(kept, version=record.version)
         raise Conflict("others keep changing the token", "run it again")
 
-    def forget(self, uid: str, kept: Kept) -> None:
-        """Deletes a token that is good for nothing, unless there is another by now."""
-        self._store.delete_sealed(TOKEN, uid, expected=kept.version)
+    def forget(self, uid: str, kept: Kept, events: Sequence[Event] = ()) -> bool:
+        """Deletes a token that is good for nothing; returns False where there is another by now."""
+        return self._store.delete_sealed(TOKEN, uid, expected=kept.version, events=events)
 
     def _open(self, record: SealedRecord) -> Kept | SecretError:
         try:

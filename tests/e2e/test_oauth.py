@@ -433,6 +433,54 @@ def test_a_withdrawn_consent_has_to_be_given_again(project: Project, provider: P
     assert consent.ended().code == 0
 
 
+def authorized(project: Project, provider: Provider, **fields: Json) -> Ended:
+    """Declares `crm`, applies it and has a person agree."""
+    project.declare(connection(provider, by_browser(provider, closed_port(), **fields)))
+    project("apply")
+    consent = Consent(project)
+    browse(consent.address)
+    ended = consent.ended()
+    assert ended.code == 0, ended.stderr
+    return ended
+
+
+@pytest.mark.parametrize("revokes_access", [True, False])
+def test_a_token_is_given_back_and_forgotten(
+    project: Project, provider: Provider, *, revokes_access: bool
+) -> None:
+    provider.revokes_access = revokes_access
+    authorized(project, provider, revocationUrl=provider.revocation_url)
+    ended = project("authorize", "crm", "--revoke")
+    assert (ended.code, ended.stderr) == (0, "revoked the token of `ApiConnection/default/crm`\n")
+    assert [token[:3] for token in provider.revoked] == ["rt-", "at-"][: 1 + revokes_access]
+    assert ("revoked", "crm", "Revoked") in project.events()
+    asked = len(provider.asked)
+    assert found(project.data("health", code=11))[1:] == ("ConsentRequired", "auth")
+    assert len(provider.asked) == asked
+    again = project("authorize", "crm", "--revoke")
+    assert (again.code, "no token of" in again.stderr) == (2, True)
+
+
+def test_a_token_that_is_not_taken_back_is_kept(project: Project, provider: Provider) -> None:
+    authorized(project, provider, revocationUrl=f"{provider.url}/nowhere")
+    ended = project("authorize", "crm", "--revoke")
+    assert (ended.code, "404" in ended.stderr) == (11, True)
+    assert found(project.data("health")) == ("ACTIVE", "Ok", "query")
+
+
+def test_without_an_address_nothing_is_given_back(project: Project, provider: Provider) -> None:
+    authorized(project, provider)
+    ended = project("authorize", "crm", "--revoke")
+    assert (ended.code, "add `revocationUrl` to `auth`" in ended.stderr) == (2, True)
+    assert provider.revoked == []
+
+
+def test_a_scope_that_is_not_granted_is_said(project: Project, provider: Provider) -> None:
+    provider.withheld = frozenset({"orders.write"})
+    ended = authorized(project, provider, scopes=["orders.read", "orders.write"])
+    assert "warning: the server did not grant orders.write" in ended.stderr
+
+
 def test_who_does_not_agree_is_heard(project: Project, provider: Provider) -> None:
     project.declare(connection(provider, by_browser(provider, closed_port())))
     project("apply")

@@ -109,6 +109,12 @@ class Provider:
     asked: list[Form] = field(default_factory=list)
     #: access tokens that are good, and until when
     issued: dict[str, float] = field(default_factory=dict)
+    #: tokens that were given back
+    revoked: list[str] = field(default_factory=list)
+    #: whether access tokens can be given back, which a server need not offer
+    revokes_access: bool = True
+    #: scopes that nobody is given, whatever they ask for
+    withheld: frozenset[str] = frozenset()
     #: errors that were answered
     refused: list[str] = field(default_factory=list)
     #: wrong client secrets and statements
@@ -131,6 +137,10 @@ class Provider:
     @property
     def authorization_url(self) -> str:
         return f"{self.url}/authorize"
+
+    @property
+    def revocation_url(self) -> str:
+        return f"{self.url}/revoke"
 
     @property
     def device_url(self) -> str:
@@ -222,6 +232,25 @@ class Provider:
             "interval": self.device_interval_s,
         }
         await http_routes.json_body(answer)(peer)
+
+    async def revoke(self, peer: Peer) -> None:
+        """The revocation endpoint (RFC 7009): a refresh token ends with all that came from it."""
+        form = _form(peer.request)
+        try:
+            client = self._client(peer.request, form)
+        except Refused as refusal:
+            await self._refuse(peer, refusal)
+            return
+        if form.get("token_type_hint") == "access_token" and not self.revokes_access:
+            await self._refuse(peer, Refused("unsupported_token_type"))
+            return
+        token = form["token"]
+        self.revoked.append(token)
+        self.issued.pop(token, None)
+        known = self.refreshes.get(token)
+        if known is not None and known.client == client:
+            self._ended.add(known.family)
+        await http_routes.answer(200)(peer)
 
     async def api(self, peer: Peer) -> None:
         """The API: good tokens only."""
@@ -354,7 +383,8 @@ class Provider:
             answer["expires_in"] = self.lifetime_s
         if refresh:
             answer["refresh_token"] = refresh
-        return {**answer, "scope": scope}
+        granted = [each for each in scope.split() if each not in self.withheld]
+        return {**answer, "scope": " ".join(granted)}
 
     def _new_refresh(self, client: str, scope: str, family: str) -> str:
         token = f"rt-{secrets.token_urlsafe(24)}"
@@ -388,6 +418,7 @@ def oauth_server() -> Iterator[Provider]:
             "/token": provider.token,
             "/authorize": provider.authorize,
             "/device": provider.device,
+            "/revoke": provider.revoke,
             "/api": provider.api,
         }
         yield provider

@@ -47,6 +47,22 @@ def test_a_refresh_token_may_be_missing(refresh: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "scopes"),
+    [("a b", {"a", "b"}), ("a", {"a"}), ("", None), (" ", None), (None, None), (["a"], None)],
+    ids=repr,
+)
+def test_what_a_token_is_good_for_is_read(given: Any, scopes: set[str] | None) -> None:
+    assert oauth2_answers.read_token(answer(token(scope=given)), NOW).scopes == scopes
+
+
+def test_a_token_was_taken_back_where_the_server_says_so() -> None:
+    oauth2_answers.read_revocation(Response(status=200, body=b""))
+    with pytest.raises(TokenRefused) as refused:
+        oauth2_answers.read_revocation(answer({"error": "unsupported_token_type"}, 400))
+    assert refused.value.error == "unsupported_token_type"
+
+
+@pytest.mark.parametrize(
     ("lasting", "seconds"),
     [
         pytest.param("60", 60.0, id="as text"),

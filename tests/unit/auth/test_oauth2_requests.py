@@ -124,6 +124,27 @@ def test_a_refresh_token_is_sent_with_the_scopes() -> None:
     assert oauth2_requests.keeps_refresh(auth)
 
 
+def test_a_token_is_given_back_where_the_manifest_says() -> None:
+    place = "https://login.example.com/revoke"
+    auth = grant("refreshToken", refreshToken={"env": "R"}, revocationUrl=place)
+    asked = oauth2_requests.revoke(auth, "refresh_token", Secret("rt"), {}, MOMENT)
+    assert asked is not None
+    assert asked.url == place
+    assert form(asked) == {"token": "rt", "token_type_hint": "refresh_token", "client_id": "crm"}
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        grant("refreshToken", refreshToken={"env": "R"}),
+        grant("jwtBearer", assertion={"key": {"env": "K"}, "issuer": "a"}),
+    ],
+    ids=["without an address", "without a client"],
+)
+def test_a_token_is_given_back_nowhere_else(auth: oauth2.AnyGrant) -> None:
+    assert oauth2_requests.revoke(auth, "access_token", Secret("at"), {}, MOMENT) is None
+
+
 @pytest.mark.parametrize(
     "auth",
     [
