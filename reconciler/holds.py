@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler import fields, plan, status, validate
+from reconciler import fields, kinds, plan, status, validate
 from reconciler.errors import Held, ProtectedRow
 from reconciler.model import (
     Action,
@@ -159,12 +159,17 @@ def rollback(row: Recorded, revision: Revision, order: Order) -> Change:
         resource=resource,
         recorded=row,
         # back to what the manifest says: there is nothing left to hold against it
-        placed_hold=None if resource.digest == hold.digest else hold,
+        placed_hold=None if kinds.intent(row.ref.kind, wanted) == hold.digest else hold,
     )
 
 
 def _hold(kind: HoldKind, row: Recorded, order: Order) -> Hold:
-    in_force = row.hold.digest if row.hold and row.hold.kind is HoldKind.ROLLBACK else row.digest
+    is_rolled_back = row.hold is not None and row.hold.kind is HoldKind.ROLLBACK
+    in_force = (
+        row.hold.digest
+        if row.hold and is_rolled_back
+        else kinds.intent(row.ref.kind, plan.normal_manifest(row))
+    )
     return Hold(kind=kind, actor=order.actor, reason=order.reason, at=order.now, digest=in_force)
 
 

@@ -25,10 +25,6 @@ Path: TypeAlias = tuple[str | int, ...]
 DURATION_PATTERN: Final = r"(?:0|[1-9][0-9]{0,8})(?:ms|(?:\.[0-9]{1,3})?[smhd])"
 
 
-#: Made once: `json.dumps` makes an encoder for each call that asks for more than its defaults.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
-
-
 def pointer(path: Path) -> str:
     """Returns `path` as a JSON pointer, `""` for the root (RFC 6901, section 3)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
@@ -39,6 +35,7 @@ def parse_pointer(text: str) -> tuple[str, ...]:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
 
 
+#: Made once: `json.dumps` makes an encoder for each call that asks for more than its defaults.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
@@ -490,7 +487,7 @@ class Hold:
     #: why, as the actor wrote it
     reason: str
     at: datetime
-    #: digest of the manifest then in force; `archive` and `rollback` end when the manifest differs
+    #: `kinds.intent` of the manifest then in force; `archive` and `rollback` end when it differs
     digest: str
 
 

@@ -257,7 +257,10 @@ def _action(differing: tuple[FieldChange, ...], *, is_renamed: bool) -> tuple[Ac
 
 def _is_in_force(hold: Hold, resource: Resource) -> bool:
     """Whether a command's order still stands above the manifest; `suspend` never hides it."""
-    return hold.kind is not HoldKind.SUSPEND and hold.digest == resource.digest
+    if hold.kind is HoldKind.SUSPEND:
+        return False
+    # a hold of an early state has the digest of the whole manifest
+    return hold.digest in (kinds.intent(resource.ref.kind, resource.manifest), resource.digest)
 
 
 def _outlives_hold(resource: Resource, row: Recorded) -> bool:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
+from hashlib import sha256
 from importlib import import_module
 
 from reconciler.kinds.shape import Shape
-from reconciler.model import Endpoint, Json, JsonObject, Path
+from reconciler.model import Endpoint, Json, JsonObject, Path, canonical
 from reconciler.values import dataclass
 
 API_VERSION = "reconciler/v1"
@@ -91,3 +92,12 @@ def _read(path: str) -> Json:
 def shape(name: str) -> Shape:
     """Returns the schema of kind `name` as something that can fill defaults and find secrets."""
     return Shape(schema(name))
+
+
+def intent(name: str, manifest: JsonObject) -> str:
+    """Returns the SHA-256 of what the author of a normal `manifest` of kind `name` wrote.
+
+    Unlike the digest of the normal form it is the same after a release that adds a field with a
+    default.
+    """
+    return sha256(canonical(shape(name).sparse(manifest)).encode()).hexdigest()

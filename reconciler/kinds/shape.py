@@ -50,6 +50,14 @@ class Shape:
         normal: dict[str, Json] = self._normalise(dict(manifest))
         return normal
 
+    def sparse(self, manifest: JsonObject) -> Json:
+        """Returns a normal `manifest` without what a default would fill in again.
+
+        So it stays the same when a release adds a field with a default, which the normal form does
+        not. `normalise` gives the normal form back.
+        """
+        return _sparse((self._root,), manifest)
+
     def secrets(self, spec: JsonObject) -> tuple[tuple[str, JsonObject], ...]:
         """Returns the references to secrets in `spec` by their JSON pointers there, sorted."""
         return _collected(self._collect_secrets, spec)
@@ -108,6 +116,30 @@ class Shape:
             nodes = tuple(child for node in active if (child := node.child(part)) is not None)
             data = _value(data, part)
         return nodes, data
+
+
+def _sparse(nodes: tuple[Node, ...], value: Json) -> Json:
+    """Returns what is left of a normal `value`, which stands at all of `nodes`."""
+    if isinstance(value, list):
+        items = tuple(node.items for node in nodes if node.items is not None)
+        return [_sparse(items, each) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    active = tuple(branch for node in nodes for branch in node.branches(value))
+    kept: dict[str, Json] = {}
+    for name, each in value.items():
+        children = tuple(_children(active, name))
+        rest = _sparse(children, each)
+        if rest not in [_sparse(children, default) for default in _defaults(children)]:
+            kept[name] = rest
+    return kept
+
+
+def _defaults(nodes: Iterable[Node]) -> Iterable[Json]:
+    """Returns the defaults of one place, in their normal form."""
+    return [
+        (_normaliser(node) or _same)(node.default) for node in nodes if node.default is not ABSENT
+    ]
 
 
 def _children(nodes: Iterable[Node], part: str | int) -> Iterable[Node]:

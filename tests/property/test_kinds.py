@@ -40,6 +40,16 @@ def test_the_normal_form_is_valid_and_its_own_normal_form(manifest: strategies.M
 
 @given(strategies.manifests)
 @unhurried
+def test_what_was_written_without_defaults_says_it_all(manifest: strategies.Manifest) -> None:
+    shape = kinds.shape(manifest["kind"])
+    normal = shape.normalise(manifest)
+    sparse = shape.sparse(normal)
+    assert shape.normalise(sparse) == normal
+    assert shape.sparse(shape.normalise(sparse)) == sparse
+
+
+@given(strategies.manifests)
+@unhurried
 def test_the_normal_form_has_the_defaults_of_the_model(manifest: strategies.Manifest) -> None:
     kind, shape = manifest["kind"], kinds.shape(manifest["kind"])
     read = model(kind).model_validate(manifest).model_dump(mode="json", by_alias=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler import holds
+from reconciler import holds, kinds
 from reconciler.errors import Held, ProtectedRow
 from reconciler.model import (
     Action,
@@ -82,6 +82,10 @@ def test_resume_is_refused_where_the_manifest_says_suspended() -> None:
     assert caught.value.hint == "write `state: active` in manifests/orders.yaml:1 and apply"
 
 
+def intent() -> str:
+    return kinds.intent("SqlConnection", want().manifest)
+
+
 @pytest.mark.parametrize("command", [holds.suspend, holds.resume])
 def test_archived_connection_takes_no_orders(command: holds.Carry) -> None:
     with pytest.raises(Held, match="is archived and cannot be"):
@@ -94,7 +98,7 @@ def test_archive_holds_until_the_manifest_differs() -> None:
     (row,) = write.rows
     assert row.row.status.phase is Phase.ARCHIVED
     assert row.row.hold is not None
-    assert row.row.hold.digest == want().digest
+    assert row.row.hold.digest == intent()
 
 
 def test_archive_of_what_is_archived_is_a_noop() -> None:
@@ -122,7 +126,7 @@ def test_rollback_brings_the_spec_back_and_keeps_the_name() -> None:
 def test_rollback_holds_above_the_manifest_in_force() -> None:
     change = holds.rollback(have(want()), past(port=6432), ORDER)
     assert change.placed_hold is not None
-    assert change.placed_hold.digest == want().digest
+    assert change.placed_hold.digest == intent()
 
 
 def test_second_rollback_still_holds_above_the_manifest_in_force() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler import plan
+from reconciler import kinds, plan
 from reconciler.destinations import parse
 from reconciler.errors import ConfigError, InvalidManifests
 from reconciler.grants import Grant, Grants
@@ -384,7 +384,8 @@ def test_adopt_takes_a_row_over() -> None:
 
 
 def held(resource: Resource, kind: HoldKind, **changes: object) -> Recorded:
-    hold = factories.make_hold(kind=kind, digest=resource.digest, reason="")
+    digest = kinds.intent(resource.ref.kind, resource.manifest)
+    hold = factories.make_hold(kind=kind, digest=digest, reason="")
     return replace(have(resource), hold=hold, **changes)  # type: ignore[arg-type]
 
 

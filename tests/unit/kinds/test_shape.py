@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
 from reconciler import kinds
@@ -299,3 +301,30 @@ def test_a_schema_that_asks_for_nothing_changes_nothing() -> None:
     shape = Shape({"properties": {"spec": {"type": "object"}}})
     assert shape.normalise({"spec": {"a": 1}}) == {"spec": {"a": 1}}
     assert shape.secrets({"a": {"env": "A"}}) == ()
+
+
+def test_a_default_that_a_release_adds_is_nothing_that_anybody_wrote() -> None:
+    older_schema = deepcopy(kinds.schema("ApiConnection"))
+    del older_schema["$defs"]["ApiTls"]["properties"]["minimumVersion"]
+    del older_schema["$defs"]["ApiHealth"]["properties"]["interval"]
+    older = Shape(older_schema)
+    manifest = {
+        "metadata": {"name": "crm", "namespace": "default"},
+        "spec": {
+            "baseUrl": "https://api.example.com",
+            "auth": {"method": "none"},
+            "tls": {"verify": False},
+            "health": {"expect": {"status": ["200-299", 404]}},
+        },
+    }
+    before, after = older.normalise(manifest), API.normalise(manifest)
+    assert before != after
+    assert older.sparse(before) == API.sparse(after)
+    assert API.sparse(after) == {
+        "metadata": {"name": "crm"},
+        "spec": {
+            "baseUrl": "https://api.example.com",
+            "tls": {"verify": False},
+            "health": {"expect": {"status": ["200-299", 404]}},
+        },
+    }
