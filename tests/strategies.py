@@ -149,6 +149,7 @@ sql_auth = st.one_of(
     _method("password", username=texts, password=references),
     _method("ldap", username=texts, password=references),
     _method("clientCertificate", username=texts, **_pair),
+    _method("accessToken", token=references),
 )
 
 _json = st.recursive(

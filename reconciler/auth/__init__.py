@@ -13,6 +13,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from reconciler.auth import aws_sigv4
+from reconciler.auth.access_token import AccessTokenAuth
 from reconciler.auth.api_key import ApiKeyAuth
 from reconciler.auth.aws_sigv4 import AwsSigV4Auth
 from reconciler.auth.basic import BasicAuth
@@ -39,8 +40,11 @@ ApiAuth: TypeAlias = Annotated[
     | HeadersAuth,
     Field(discriminator="method"),
 ]
+#: Those whose credential every request of an engine's HTTP API carries in a header.
+SqlHeaderAuth: TypeAlias = AccessTokenAuth
 SqlAuth: TypeAlias = Annotated[
-    NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth, Field(discriminator="method")
+    NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth | SqlHeaderAuth,
+    Field(discriminator="method"),
 ]
 
 

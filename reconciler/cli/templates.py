@@ -53,6 +53,8 @@ AUTH = {
         "clientCertificate": "method: clientCertificate\nusername: report\n"
         "certificate: {file: certs/client.pem}\nkey: {env: $NAME_KEY}\n"
         "# keyPassphrase: {env: $NAME_KEY_PASSPHRASE}",
+        "accessToken": "method: accessToken\n"
+        "token: {env: $NAME_TOKEN}   # as the service issued it",
         "none": "method: none",
     },
 }

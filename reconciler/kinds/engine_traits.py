@@ -58,11 +58,13 @@ class Option:
         return self.form.format(given) if isinstance(given, str) else given
 
 
-#: Every method of `auth.SqlAuth`.
+#: Every method of a server that speaks a protocol of its own.
 ALL_METHODS: Final = ("none", "password", "ldap", "clientCertificate")
 PASSWORD_METHODS: Final = ("none", "password", "ldap")
 #: Where a password is sent as it is whoever checks it, there is nothing that `ldap` could add.
 HTTP_METHODS: Final = ("none", "password", "clientCertificate")
+#: `auth.SqlHeaderAuth`: every request carries the credential in a header.
+HEADER_METHODS: Final = ("accessToken",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

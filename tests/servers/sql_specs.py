@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,17 @@ async def probe(spec: JsonObject, password: str, tools: probes.Tools) -> Observa
     return await run(make_target(spec), secrets, tools, reached=(SECRET_STAGE,))
 
 
+async def probe_with(
+    spec: JsonObject, secrets: Mapping[str, str], tools: probes.Tools
+) -> Observation:
+    """Returns what one probe of `spec` finds, with secrets by the pointer of their reference."""
+    for value in secrets.values():
+        tools.redactor.add(value)
+    known = {pointer: Secret(value) for pointer, value in secrets.items()}
+    run = probes.probe("SqlConnection")
+    return await run(make_target(spec), known, tools, reached=(SECRET_STAGE,))
+
+
 def check_in(threads: ThreadPoolExecutor, root: Path) -> Check:
     """Returns a function that probes once, in `threads`, with files under `root`."""
 
@@ -146,7 +158,9 @@ def check_in(threads: ThreadPoolExecutor, root: Path) -> Check:
     return check
 
 
-def make_login(spec: JsonObject, password: str, ca: str) -> tuple[Login, Attempt]:
+def make_login(
+    spec: JsonObject, password: str, ca: str, authorization: Secret | None = None
+) -> tuple[Login, Attempt]:
     """Returns the login at the server of `spec` on this machine, and ten seconds for it."""
     login = sql.describe(
         make_target(spec).spec,
@@ -154,6 +168,7 @@ def make_login(spec: JsonObject, password: str, ca: str) -> tuple[Login, Attempt
         addresses=("127.0.0.1",),
         ca=ca,
         path="",
+        authorization=authorization,
     )
     end_by = time.monotonic() + 10
     attempt = Attempt(

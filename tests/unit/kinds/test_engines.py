@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler import kinds
-from reconciler.kinds import engine_traits, engines
+from reconciler.kinds import engines
 from reconciler.kinds.engine_traits import Engine
 from reconciler.model import Json
 from tests.verdicts import verdicts
@@ -122,6 +122,7 @@ def test_options_reach_the_driver_by_its_own_names() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_every_server_takes_a_password(row: Engine) -> None:
-    assert row.is_file or "password" in row.methods
-    assert set(row.methods) <= set(engine_traits.ALL_METHODS)
+def test_every_server_has_a_login_of_the_schema(row: Engine) -> None:
+    spec = kinds.schema("SqlConnection")["$defs"]["ServerSpec"]["properties"]
+    assert set(row.methods) <= set(spec["auth"]["properties"]["method"]["enum"])
+    assert row.is_file == (not row.methods)
