@@ -22,6 +22,7 @@ from reconciler.auth.client_certificate import ClientCertificateAuth
 from reconciler.auth.digest import DigestAuth
 from reconciler.auth.exchange import Response
 from reconciler.auth.headers import HeadersAuth
+from reconciler.auth.key_pair import KeyPairAuth
 from reconciler.auth.ldap import LdapAuth
 from reconciler.auth.none import NoneAuth
 from reconciler.auth.oauth1 import OAuth1Auth
@@ -41,7 +42,7 @@ ApiAuth: TypeAlias = Annotated[
     Field(discriminator="method"),
 ]
 #: Those whose credential every request of an engine's HTTP API carries in a header.
-SqlHeaderAuth: TypeAlias = AccessTokenAuth
+SqlHeaderAuth: TypeAlias = AccessTokenAuth | KeyPairAuth
 SqlAuth: TypeAlias = Annotated[
     NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth | SqlHeaderAuth,
     Field(discriminator="method"),

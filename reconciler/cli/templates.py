@@ -55,6 +55,10 @@ AUTH = {
         "# keyPassphrase: {env: $NAME_KEY_PASSPHRASE}",
         "accessToken": "method: accessToken\n"
         "token: {env: $NAME_TOKEN}   # as the service issued it",
+        "keyPair": "method: keyPair          # a signed statement; the key is never sent\n"
+        "username: REPORT\naccount: MYORG-MYACCOUNT # without region; default: from `host`\n"
+        "key: {env: $NAME_KEY}\n"
+        "# keyPassphrase: {env: $NAME_KEY_PASSPHRASE}",
         "none": "method: none",
     },
 }

@@ -55,6 +55,7 @@ _STATUSES: Mapping[int, Meaning] = {
 #: Way to log in -> what a refusal of it means.
 _CREDENTIALS: Mapping[str, Meaning] = {
     "accessToken": sql_errors.TOKEN_REFUSED,
+    "keyPair": sql_errors.KEY_REFUSED,
 }
 
 

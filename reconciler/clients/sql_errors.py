@@ -31,6 +31,12 @@ CERTIFICATE_REFUSED = Meaning(
     message="the server does not let this user in with the client certificate",
     hint="check `auth.username`, and which certificate the server expects of this user",
 )
+KEY_REFUSED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the server does not accept what the key of `auth.key` signed",
+    hint="check `auth.username`, `auth.account`, whether the user has the public half of this key,"
+    " and this machine's clock",
+)
 TOKEN_REFUSED = Meaning(
     reason=Reason.AUTH_FAILED,
     message="the server refuses the token",

@@ -64,7 +64,7 @@ PASSWORD_METHODS: Final = ("none", "password", "ldap")
 #: Where a password is sent as it is whoever checks it, there is nothing that `ldap` could add.
 HTTP_METHODS: Final = ("none", "password", "clientCertificate")
 #: `auth.SqlHeaderAuth`: every request carries the credential in a header.
-HEADER_METHODS: Final = ("accessToken",)
+HEADER_METHODS: Final = ("accessToken", "keyPair")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Beside `sql`, whose `checks` yields these; pure, and free of pydantic.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from reconciler import kinds
@@ -14,6 +15,8 @@ from reconciler.model import JsonObject
 
 _VERIFIED = ("verify-full", "verify-ca")
 _DEFAULT_MODE = "verify-full"
+#: Hosts whose first part is the account ("Connecting to your accounts" of Snowflake's manual).
+_NAMES_ACCOUNT = re.compile(r"\.snowflakecomputing\.(?:com|cn)\Z", re.IGNORECASE)
 
 
 def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
@@ -44,7 +47,18 @@ def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
             "`auth` names the client certificate already",
             "delete one of the two",
         )
+    elif method == "keyPair" and not _has_account(spec):
+        yield kinds.Finding(
+            code="E103",
+            path=("auth", "account"),
+            message="`account` is required, since `host` does not begin with it",
+            hint="write the account identifier, without region",
+        )
     yield from _tls_findings(row, tls, mode)
+
+
+def _has_account(spec: JsonObject) -> bool:
+    return "account" in spec["auth"] or bool(_NAMES_ACCOUNT.search(spec.get("host", "")))
 
 
 def _tls_findings(row: Engine, tls: JsonObject, mode: str) -> Iterator[kinds.Finding]:

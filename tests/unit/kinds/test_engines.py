@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from reconciler import kinds
-from reconciler.kinds import engines
+from reconciler import auth, kinds
+from reconciler.kinds import engine_traits, engines
 from reconciler.kinds.engine_traits import Engine
 from reconciler.model import Json
 from tests.verdicts import verdicts
@@ -126,3 +128,8 @@ def test_every_server_has_a_login_of_the_schema(row: Engine) -> None:
     spec = kinds.schema("SqlConnection")["$defs"]["ServerSpec"]["properties"]
     assert set(row.methods) <= set(spec["auth"]["properties"]["method"]["enum"])
     assert row.is_file == (not row.methods)
+
+
+def test_methods_of_the_header_are_those_that_add_one() -> None:
+    methods = [model.model_fields["method"].annotation for model in get_args(auth.SqlHeaderAuth)]
+    assert {get_args(method)[0] for method in methods} == set(engine_traits.HEADER_METHODS)
