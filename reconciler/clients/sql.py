@@ -53,6 +53,7 @@ DRIVERS = {
     "duckdb": "reconciler.clients.duckdb:DRIVER",
     "psycopg": "reconciler.clients.postgresql:DRIVER",
     "pymysql": "reconciler.clients.mysql:DRIVER",
+    "snowflake": "reconciler.clients.snowflake:DRIVER",
     "sqlite3": "reconciler.clients.sqlite:DRIVER",
     "trino": "reconciler.clients.trino:DRIVER",
 }

@@ -192,6 +192,13 @@ CLICKHOUSE_OPTIONS: Final = (
         schema={"type": "boolean", "description": "Whether results are compressed on the way."},
     ),
 )
+#: Snowflake, "SQL API reference", body of the POST request
+SNOWFLAKE_OPTIONS: Final = (
+    _name_of_us("query_tag"),
+    _identifier("warehouse", "warehouse", "Warehouse that runs statements; else the user's own."),
+    _identifier("role", "role", "Role of the connection; else the user's own."),
+    _identifier("schema", "schema", "Schema in which names are looked up."),
+)
 #: trino, `trino.dbapi.Connection`
 TRINO_OPTIONS: Final = (
     _name_of_us("source"),

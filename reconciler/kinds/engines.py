@@ -154,6 +154,22 @@ ROWS: Final = (
         tested_on="a protocol peer",
     ),
     Engine(
+        name="snowflake",
+        title="Snowflake",
+        aliases=("snowflakedb", "snowflake-jwt", "snowflake+rest"),
+        driver="snowflake",
+        library="its SQL API",
+        extra="",
+        default_port=443,
+        # SQLAlchemy's needs the connector, which knows nothing of our proxies, pins and deadlines
+        dialect="",
+        methods=traits.HEADER_METHODS,
+        options=traits.SNOWFLAKE_OPTIONS,
+        has_client_certificate=False,
+        tested=traits.Tested.PEER,
+        tested_on="a protocol peer",
+    ),
+    Engine(
         name="sqlite",
         title="SQLite",
         aliases=("sqlite3", "sqlite+pysqlite", "django.db.backends.sqlite3"),

@@ -68,6 +68,15 @@ def _parameters_of_files() -> set[str]:
     return {*python.split(), "mode", "cache", "psow", "nolock", "immutable", "vfs", "modeof"}
 
 
+def _snowflake() -> set[str]:
+    """The body of a request and its parameters, and what its connectors take beside them."""
+    body = "statement timeout database schema warehouse role bindings parameters"
+    parameters = "query_tag rows_per_resultset multi_statement_count timezone use_cached_result"
+    connectors = "account user password authenticator token private_key_file session_parameters"
+    others = "insecure_mode ocsp_fail_open protocol proxy_host validate_default_parameters"
+    return {*body.split(), *parameters.split(), *connectors.split(), *others.split()}
+
+
 #: Driver -> every option that it declares.
 DECLARED: dict[str, Callable[[], set[str]]] = {
     "psycopg": _libpq,
@@ -76,6 +85,7 @@ DECLARED: dict[str, Callable[[], set[str]]] = {
         clickhouse.create_client, clickhouse_http.HttpClient.__init__
     ),
     "trino": lambda: _parameters(trino.dbapi.Connection.__init__),
+    "snowflake": _snowflake,
     "sqlite3": _parameters_of_files,
     "duckdb": _duckdb,
 }

@@ -22,6 +22,7 @@ PORTS = {
     "mariadb": 3306,
     "clickhouse": 8443,
     "trino": 443,
+    "snowflake": 443,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
 
