@@ -11,16 +11,17 @@ server ends it by itself when its time is up.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from reconciler.clients import sql, sql_api, sql_errors, sql_rows
+from reconciler.clients import sql, sql_api, sql_errors, sql_json
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.sql_api import Session
-from reconciler.clients.sql_rows import Cell, Rows
-from reconciler.model import Json, JsonObject, Reason, StageName
+from reconciler.clients.sql_json import Cells
+from reconciler.clients.sql_rows import Rows
+from reconciler.model import JsonObject, Reason, StageName
 
 _STATEMENTS = "/api/v2/statements"
 _LOGIN = "select current_database(), current_warehouse()"
@@ -109,7 +110,7 @@ def _run(session: Session, statement: str, limit: int) -> Rows:
     request = _request(session, statement, limit)
     reply = session.ask("POST", _STATEMENTS, request, headers)
     if reply.status == _RUNNING:
-        handle = sql_api.part(reply.data.get("statementHandle"))
+        handle = sql_json.part(reply.data, "statementHandle")
         if not handle:
             raise session.foreign()
         for _ in session.looks():
@@ -117,7 +118,7 @@ def _run(session: Session, statement: str, limit: int) -> Rows:
             if reply.status != _RUNNING:
                 break
     if reply.status != _DONE:
-        code, text = sql_api.text(reply.data, "code"), sql_api.text(reply.data, "message")
+        code, text = sql_json.text(reply.data, "code"), sql_json.text(reply.data, "message")
         raise session.refused(reply, code, text, _MEANINGS)
     if "resultSetMetaData" not in reply.data:
         raise session.foreign()
@@ -137,33 +138,14 @@ def _request(session: Session, statement: str, limit: int) -> JsonObject:
 
 
 def _rows(data: JsonObject, limit: int) -> Rows:
-    columns = [
-        column if isinstance(column, dict) else {}
-        for column in sql_api.items(sql_api.block(data, "resultSetMetaData"), "rowType")
-    ]
-    fetched = [
-        [_cell(value, column) for value, column in zip(row, columns, strict=False)]
-        for row in sql_api.items(data, "data")
-        if isinstance(row, list)
-    ]
-    return sql_rows.collect(
-        [sql_api.text(column, "name") for column in columns], fetched, limit=limit
-    )
+    types = sql_json.blocks(sql_json.block(data, "resultSetMetaData"), "rowType")
+    columns = [(sql_json.text(column, "name"), _kind(column)) for column in types]
+    return sql_json.table(columns, sql_json.items(data, "data"), _CELLS, limit=limit)
 
 
-def _cell(value: Json, column: JsonObject) -> Cell:
-    """Returns a value, which comes as text, in the type of its column ("Handling responses")."""
-    kind = sql_api.text(column, "type").lower()
-    if not isinstance(value, str):
-        return sql_rows.cell(value)
-    try:
-        if kind == "fixed" and not column.get("scale"):
-            return int(value)
-        if kind in _CELLS:
-            return _CELLS[kind](value)
-    except (ArithmeticError, LookupError, ValueError):
-        pass  # it is shown as it came
-    return value
+def _kind(column: JsonObject) -> str:
+    kind = sql_json.text(column, "type").lower()
+    return "decimal" if kind == "fixed" and column.get("scale") else kind
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -183,11 +165,12 @@ def _zoned(value: str) -> str:
     return f"{shown.isoformat(' ')}{sign}{span // 60:02}:{span % 60:02}"
 
 
-#: Type of a column -> what its text means.
-_CELLS: Mapping[str, Callable[[str], Cell]] = {
-    "boolean": lambda value: {"true": True, "false": False}[value.lower()],
+#: Type of a column -> what its text means ("Handling responses").
+_CELLS: Cells = {
+    "boolean": sql_json.truth,
     "date": lambda value: (_EPOCH + timedelta(days=int(value))).date().isoformat(),
-    "real": lambda value: sql_rows.cell(float(value)),
+    "fixed": int,
+    "real": sql_json.number,
     "time": lambda value: _moment(value).time().isoformat(),
     "timestamp_ltz": lambda value: f"{_moment(value).replace(tzinfo=None).isoformat(' ')}+00:00",
     "timestamp_ntz": lambda value: _moment(value).replace(tzinfo=None).isoformat(" "),

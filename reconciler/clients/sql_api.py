@@ -11,7 +11,6 @@ when it is whole.
 from __future__ import annotations
 
 import json
-import re
 import socket
 import ssl
 import threading
@@ -37,8 +36,6 @@ _READ_BYTES = 64 * 1024
 LONGEST_S = 3000.0
 #: From one look at a statement that runs on to the next, the first and the longest.
 _PAUSES_S = (0.1, 3.0)
-#: What may stand as a part of a path; handles of statements come from the server.
-_PART = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 _UNAUTHORIZED = 401
 _REDIRECTS = range(300, 400)
@@ -126,25 +123,27 @@ class Session:
             raise sql_errors.NOT_UNDERSTOOD.at(self._stage)
         return Reply(status=answer.status, data=_decoded(answer.body))
 
-    def looks(self) -> Iterator[None]:
+    def looks(self, spare_s: float = 0.0) -> Iterator[None]:
         """Yields whenever it is time to look again at a statement that runs on.
+
+        Ends when no more than `spare_s` of the attempt is left, where that is not zero.
 
         Raises:
             ConnectionFailed: the time of the attempt is up.
         """
         pause_s, longest_s = _PAUSES_S
-        lifeline = self.attempt.lifeline
-        while True:
-            cut = threading.Event()
-            lifeline.hold(cut.set)
-            try:
-                cut.wait(min(pause_s, self.attempt.remaining(self.attempt.end_by)))
-                self.attempt.remaining(self.attempt.end_by)
-            except TimeoutError:
-                raise self.attempt.timed_out() from None
-            lifeline.release()
-            yield
-            pause_s = min(2 * pause_s, longest_s)
+        lifeline, end_by = self.attempt.lifeline, self.attempt.end_by
+        try:
+            while (left := self.attempt.remaining(end_by)) > spare_s:
+                cut = threading.Event()
+                lifeline.hold(cut.set)
+                cut.wait(min(pause_s, left - spare_s))
+                self.attempt.remaining(end_by)
+                lifeline.release()
+                yield
+                pause_s = min(2 * pause_s, longest_s)
+        except TimeoutError:
+            raise self.attempt.timed_out() from None
 
     def refused(
         self, reply: Reply, code: str, text: str, meanings: Mapping[str, Meaning]
@@ -234,29 +233,6 @@ class Session:
             answer = parser.feed(data)
             if answer is not None:
                 return answer
-
-
-def part(text: object) -> str:
-    """Returns `text`, of the server, as it may stand in a path, or `""` where it may not."""
-    return text if isinstance(text, str) and _PART.fullmatch(text) else ""
-
-
-def block(data: JsonObject, name: str) -> JsonObject:
-    """Returns the object called `name` in an answer, an empty one where there is none."""
-    found = data.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def text(data: JsonObject, name: str) -> str:
-    """Returns the text called `name` in an answer, `""` where there is none."""
-    found = data.get(name)
-    return str(found) if isinstance(found, str | int) else ""
-
-
-def items(data: JsonObject, name: str) -> list[Json]:
-    """Returns the list called `name` in an answer, an empty one where there is none."""
-    found = data.get(name)
-    return found if isinstance(found, list) else []
 
 
 def patience_s(attempt: Attempt) -> float:

@@ -30,6 +30,12 @@ class Check(Protocol):
     def __call__(self, spec: JsonObject, password: str = ...) -> Observation: ...
 
 
+class CheckWith(Protocol):
+    """Probes once; `secrets` are fields of `auth`, or pointers where they begin with `/`."""
+
+    def __call__(self, spec: JsonObject, **secrets: str) -> Observation: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
     """A PostgreSQL server with the role and the tables that tests use."""
@@ -154,6 +160,26 @@ def check_in(threads: ThreadPoolExecutor, root: Path) -> Check:
 
     def check(spec: JsonObject, password: str = PASSWORD) -> Observation:
         return asyncio.run(probe(spec, password, make_tools(threads, root, password)))
+
+    return check
+
+
+def check_with_in(threads: ThreadPoolExecutor, root: Path) -> CheckWith:
+    """As `check_in`, for logins whose secret is no password."""
+
+    async def run(spec: JsonObject, secrets: Mapping[str, str]) -> Observation:
+        tools = make_tools(threads, root)
+        try:
+            return await probe_with(spec, secrets, tools)
+        finally:
+            await tools.hops.close()
+
+    def check(spec: JsonObject, **secrets: str) -> Observation:
+        places = {
+            name if name.startswith("/") else f"/auth/{name}": value
+            for name, value in secrets.items()
+        }
+        return asyncio.run(run(spec, places))
 
     return check
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -23,7 +19,7 @@ from tests.servers.http_routes import answer, drip, endless_chunks, raw, redirec
 from tests.servers.proxies import proxy_server
 from tests.servers.snowflake import PASSPHRASE, TOKEN, Snowflake, snowflake_peer
 from tests.servers.sql_peers import sql_peer
-from tests.servers.sql_specs import make_login, make_tools, names_of, peer_spec, probe_with
+from tests.servers.sql_specs import CheckWith, make_login, names_of, peer_spec
 from tests.servers.statements import key_pair
 
 TLS_STAGES = ("secret", "dns", "tcp", "tls")
@@ -31,26 +27,12 @@ KEY_REFUSED = "the server does not accept what the key of `auth.key` signed"
 TOKEN_LOGIN: JsonObject = {"method": "accessToken", "token": {"env": "TOKEN"}}
 
 
-class Check(Protocol):
-    """Probes once, with the right key; `secrets` are fields of `auth`, or pointers."""
-
-    def __call__(self, spec: JsonObject, **secrets: str) -> Observation: ...
-
-
 @pytest.fixture
-def check(threads: ThreadPoolExecutor, tmp_path: Path) -> Check:
-    async def run(spec: JsonObject, secrets: dict[str, str]) -> Observation:
-        tools = make_tools(threads, tmp_path)
-        try:
-            return await probe_with(spec, secrets, tools)
-        finally:
-            await tools.hops.close()
+def check(check_with: CheckWith) -> CheckWith:
+    """Gives a function that probes with the right key, unless another is given."""
 
     def probe(spec: JsonObject, **secrets: str) -> Observation:
-        known = {"/auth/key": key_pair().pem()}
-        for name, value in secrets.items():
-            known[name if name.startswith("/") else f"/auth/{name}"] = value
-        return asyncio.run(run(spec, known))
+        return check_with(spec, **{"key": key_pair().pem(), **secrets})
 
     return probe
 
@@ -62,7 +44,7 @@ def read(peer: Snowflake, query: str, limit: int) -> Rows:
     return sql.read("snowflake", login, query, limit, attempt)
 
 
-def test_a_signed_statement_is_a_login(check: Check) -> None:
+def test_a_signed_statement_is_a_login(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         found = check(peer.spec(options={"warehouse": "COMPUTE", "applicationName": "reporting"}))
     assert (found.outcome, found.message) == (Outcome.OK, "the query answered")
@@ -78,7 +60,7 @@ def test_a_signed_statement_is_a_login(check: Check) -> None:
     }
 
 
-def test_a_token_is_a_login(check: Check) -> None:
+def test_a_token_is_a_login(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         assert check(peer.spec(auth=TOKEN_LOGIN), token=TOKEN).reason is Reason.OK
         found = check(peer.spec(auth=TOKEN_LOGIN), token="other-4711")
@@ -87,7 +69,7 @@ def test_a_token_is_a_login(check: Check) -> None:
     assert peer.failed_logins == 1
 
 
-def test_the_key_may_have_a_passphrase(check: Check) -> None:
+def test_the_key_may_have_a_passphrase(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         sealed = peer.key.pem(PASSPHRASE)
         spec = peer.spec(auth=peer.auth(keyPassphrase={"env": "PASS"}))
@@ -108,7 +90,7 @@ def test_the_key_may_have_a_passphrase(check: Check) -> None:
         pytest.param({"account": "ZZ99999"}, id="account"),
     ],
 )
-def test_a_wrong_name_is_refused(check: Check, wrong: JsonObject) -> None:
+def test_a_wrong_name_is_refused(check: CheckWith, wrong: JsonObject) -> None:
     with snowflake_peer() as peer:
         found = check(peer.spec(auth=peer.auth(**wrong)))
     assert (found.reason, names_of(found)) == (Reason.AUTH_FAILED, (*TLS_STAGES, "auth"))
@@ -116,13 +98,13 @@ def test_a_wrong_name_is_refused(check: Check, wrong: JsonObject) -> None:
     assert peer.failed_logins == 1
 
 
-def test_names_are_signed_in_capitals(check: Check) -> None:
+def test_names_are_signed_in_capitals(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         auth = peer.auth(username="report", account="xy12345")
         assert check(peer.spec(auth=auth)).reason is Reason.OK
 
 
-def test_another_key_is_refused_once(check: Check) -> None:
+def test_another_key_is_refused_once(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         found = check(peer.spec(), key=key_pair(1).pem())
     assert (found.reason, names_of(found)[-1]) == (Reason.AUTH_FAILED, "auth")
@@ -130,7 +112,7 @@ def test_another_key_is_refused_once(check: Check) -> None:
 
 
 @pytest.mark.parametrize("hours", [-2, 2])
-def test_a_wrong_clock_is_refused(check: Check, hours: int) -> None:
+def test_a_wrong_clock_is_refused(check: CheckWith, hours: int) -> None:
     with snowflake_peer() as peer:
         peer.now = NOW + timedelta(hours=hours)
         found = check(peer.spec())
@@ -138,7 +120,7 @@ def test_a_wrong_clock_is_refused(check: Check, hours: int) -> None:
     assert "this machine's clock" in found.hint
 
 
-def test_what_was_signed_is_not_shown(check: Check) -> None:
+def test_what_was_signed_is_not_shown(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         peer.now = NOW + timedelta(hours=2)
         found = check(peer.spec())
@@ -159,7 +141,7 @@ def test_what_was_signed_is_not_shown(check: Check) -> None:
         ),
     ],
 )
-def test_a_missing_name_is_said(check: Check, changes: JsonObject, message: str) -> None:
+def test_a_missing_name_is_said(check: CheckWith, changes: JsonObject, message: str) -> None:
     with snowflake_peer() as peer:
         found = check(peer.spec(**changes))
     assert (found.reason, found.message) == (Reason.DATABASE_MISSING, message)
@@ -167,7 +149,7 @@ def test_a_missing_name_is_said(check: Check, changes: JsonObject, message: str)
     assert len(peer.statements) == 1
 
 
-def test_a_wrong_role_is_said(check: Check) -> None:
+def test_a_wrong_role_is_said(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         found = check(peer.spec(options={"role": "OWNER"}))
     assert (found.reason, names_of(found)[-1]) == (Reason.PERMISSION_DENIED, "auth")
@@ -214,7 +196,7 @@ def test_a_wrong_role_is_said(check: Check) -> None:
     ],
 )
 def test_a_query_that_fails_is_said_with_its_code(
-    check: Check, query: str, reason: Reason, message: str
+    check: CheckWith, query: str, reason: Reason, message: str
 ) -> None:
     with snowflake_peer() as peer:
         found = check(peer.spec(health={"query": query}))
@@ -230,14 +212,14 @@ def test_a_query_that_fails_is_said_with_its_code(
         (503, Reason.SERVER_ERROR),
     ],
 )
-def test_a_status_says_enough(check: Check, status: int, reason: Reason) -> None:
+def test_a_status_says_enough(check: CheckWith, status: int, reason: Reason) -> None:
     with snowflake_peer() as peer:
         peer.refusal = (status, {})
         found = check(peer.spec())
     assert (found.reason, names_of(found)[-1]) == (reason, "auth")
 
 
-def test_a_slow_statement_is_asked_for_until_it_ends(check: Check) -> None:
+def test_a_slow_statement_is_asked_for_until_it_ends(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         found = check(peer.spec(health={"query": "select 'slow'"}))
         assert peer.server is not None
@@ -246,7 +228,7 @@ def test_a_slow_statement_is_asked_for_until_it_ends(check: Check) -> None:
     assert names_of(found) == (*TLS_STAGES, "auth", "query")
 
 
-def test_a_slow_statement_is_left_at_the_deadline(check: Check) -> None:
+def test_a_slow_statement_is_left_at_the_deadline(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         peer.looks = 10**6
         found = check(peer.spec(health={"query": "select 'slow'", "timeout": "700ms"}))
@@ -255,7 +237,7 @@ def test_a_slow_statement_is_left_at_the_deadline(check: Check) -> None:
 
 
 @pytest.mark.parametrize("handle", [None, "", 7, "../../other", "a/b", "x?y=1", "x" * 300])
-def test_a_handle_leads_to_no_other_path(check: Check, handle: Json) -> None:
+def test_a_handle_leads_to_no_other_path(check: CheckWith, handle: Json) -> None:
     with snowflake_peer() as peer:
         peer.handle = handle
         found = check(peer.spec(health={"query": "select 'slow'"}))
@@ -264,7 +246,7 @@ def test_a_handle_leads_to_no_other_path(check: Check, handle: Json) -> None:
     assert found.reason is Reason.PROTOCOL_ERROR
 
 
-def test_an_unknown_authority_is_refused(check: Check) -> None:
+def test_an_unknown_authority_is_refused(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         found = check(peer.spec(tls={"mode": "verify-full", "ca": {"file": Authority().pem}}))
         assert peer.server is not None
@@ -272,7 +254,7 @@ def test_an_unknown_authority_is_refused(check: Check) -> None:
         assert peer.server.requests == []
 
 
-def test_requests_go_through_a_proxy_and_each_is_let_in(check: Check) -> None:
+def test_requests_go_through_a_proxy_and_each_is_let_in(check: CheckWith) -> None:
     with (
         snowflake_peer() as peer,
         proxy_server("http", logins={"report": PROXY_PASSWORD}) as proxy,
@@ -284,7 +266,7 @@ def test_requests_go_through_a_proxy_and_each_is_let_in(check: Check) -> None:
     assert len(proxy.targets) == 5
 
 
-def test_a_wrong_password_of_the_proxy_is_the_proxys(check: Check) -> None:
+def test_a_wrong_password_of_the_proxy_is_the_proxys(check: CheckWith) -> None:
     with (
         snowflake_peer() as peer,
         proxy_server("http", logins={"report": PROXY_PASSWORD}) as proxy,
@@ -309,7 +291,7 @@ def test_a_wrong_password_of_the_proxy_is_the_proxys(check: Check) -> None:
         pytest.param(raw(b"HTTP/1.1 200 OK\r\nContent-Le"), Reason.PROTOCOL_ERROR, id="cut"),
     ],
 )
-def test_a_web_server_is_no_snowflake(check: Check, route: Json, reason: Reason) -> None:
+def test_a_web_server_is_no_snowflake(check: CheckWith, route: Json, reason: Reason) -> None:
     with http_server({"/api/v2/statements": route}) as server:
         auth = {"method": "keyPair", "username": "a", "account": "b", "key": {"env": "KEY"}}
         found = check(peer_spec("snowflake", server.port, auth=auth))
@@ -317,27 +299,27 @@ def test_a_web_server_is_no_snowflake(check: Check, route: Json, reason: Reason)
 
 
 @pytest.mark.parametrize("text", [b"", b"220 mail.example ESMTP\r\n", b"\xff" * 64])
-def test_another_kind_of_server_is_a_protocol_error(check: Check, text: bytes) -> None:
+def test_another_kind_of_server_is_a_protocol_error(check: CheckWith, text: bytes) -> None:
     with sql_peer(lambda client: client.send(text)) as peer:
         found = check(peer_spec("snowflake", peer.port, auth=TOKEN_LOGIN), token=TOKEN)
     assert found.reason is Reason.PROTOCOL_ERROR
 
 
-def test_a_silent_server_is_left_at_the_deadline(check: Check) -> None:
+def test_a_silent_server_is_left_at_the_deadline(check: CheckWith) -> None:
     with sql_peer(lambda client: client.wait()) as peer:
         spec = peer_spec("snowflake", peer.port, auth=TOKEN_LOGIN, health={"timeout": "300ms"})
         found = check(spec, token=TOKEN)
     assert (found.reason, names_of(found)[-1]) == (Reason.CONNECT_TIMEOUT, "auth")
 
 
-def test_an_answer_in_drops_is_left_at_the_deadline(check: Check) -> None:
+def test_an_answer_in_drops_is_left_at_the_deadline(check: CheckWith) -> None:
     with http_server({"/api/v2/statements": drip()}) as server:
         spec = peer_spec("snowflake", server.port, auth=TOKEN_LOGIN, timeout={"connect": "300ms"})
         found = check(spec, token=TOKEN)
     assert (found.reason, names_of(found)[-1]) == (Reason.CONNECT_TIMEOUT, "auth")
 
 
-def test_a_token_that_no_header_can_carry_is_not_sent(check: Check) -> None:
+def test_a_token_that_no_header_can_carry_is_not_sent(check: CheckWith) -> None:
     with snowflake_peer() as peer:
         found = check(peer.spec(auth=TOKEN_LOGIN), token="two\nlines")
         assert peer.server is not None
@@ -380,7 +362,7 @@ def test_a_failure_has_no_cause_that_holds_what_was_signed() -> None:
     assert caught.value.__cause__ is None
 
 
-def test_the_environment_changes_nothing(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_changes_nothing(check: CheckWith, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with snowflake_peer() as peer:
