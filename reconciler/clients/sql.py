@@ -50,6 +50,7 @@ class Driver:
 #: Name of the driver -> where its `Driver` is.
 DRIVERS = {
     "clickhouse_connect": "reconciler.clients.clickhouse:DRIVER",
+    "databricks": "reconciler.clients.databricks:DRIVER",
     "duckdb": "reconciler.clients.duckdb:DRIVER",
     "psycopg": "reconciler.clients.postgresql:DRIVER",
     "pymysql": "reconciler.clients.mysql:DRIVER",

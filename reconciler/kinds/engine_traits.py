@@ -43,6 +43,7 @@ class Option:
     schema: JsonObject
     #: how text is handed to the driver; `{}` is the value
     form: str = "{}"
+    is_required: bool = False
 
     def accepts(self, given: Json) -> bool:
         """Returns whether `given` fits `schema`: what a validator of JSON Schema would say."""
@@ -191,6 +192,21 @@ CLICKHOUSE_OPTIONS: Final = (
         parameter="compress",
         schema={"type": "boolean", "description": "Whether results are compressed on the way."},
     ),
+)
+#: Databricks, "Statement Execution API", body of the POST request
+DATABRICKS_OPTIONS: Final = (
+    Option(
+        name="warehouse",
+        parameter="warehouse_id",
+        schema={
+            "type": "string",
+            "pattern": r"^(?:[A-Za-z0-9]{1,64})$(?!\n)",
+            "description": "Id of the SQL warehouse that runs statements.",
+            "examples": ["1234567890abcdef"],
+        },
+        is_required=True,
+    ),
+    _identifier("schema", "schema", "Schema in which names are looked up."),
 )
 #: Snowflake, "SQL API reference", body of the POST request
 SNOWFLAKE_OPTIONS: Final = (

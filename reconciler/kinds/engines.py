@@ -170,6 +170,22 @@ ROWS: Final = (
         tested_on="a protocol peer",
     ),
     Engine(
+        name="databricks",
+        title="Databricks SQL",
+        aliases=("databricks-sql", "databricks+connector", "databrickssql"),
+        driver="databricks",
+        library="its statement execution API",
+        extra="",
+        default_port=443,
+        # as Snowflake's
+        dialect="",
+        methods=("accessToken",),
+        options=traits.DATABRICKS_OPTIONS,
+        has_client_certificate=False,
+        tested=traits.Tested.PEER,
+        tested_on="a protocol peer",
+    ),
+    Engine(
         name="sqlite",
         title="SQLite",
         aliases=("sqlite3", "sqlite+pysqlite", "django.db.backends.sqlite3"),

@@ -68,6 +68,15 @@ def _parameters_of_files() -> set[str]:
     return {*python.split(), "mode", "cache", "psow", "nolock", "immutable", "vfs", "modeof"}
 
 
+def _databricks() -> set[str]:
+    """The body of a request, and what its connectors take beside it."""
+    body = "statement warehouse_id catalog schema parameters row_limit byte_limit disposition"
+    waiting = "format wait_timeout on_wait_timeout query_tags"
+    connectors = "server_hostname http_path access_token session_configuration _tls_no_verify"
+    others = "auth_type staging_allowed_local_path credentials_provider use_cloud_fetch"
+    return {*body.split(), *waiting.split(), *connectors.split(), *others.split()}
+
+
 def _snowflake() -> set[str]:
     """The body of a request and its parameters, and what its connectors take beside them."""
     body = "statement timeout database schema warehouse role bindings parameters"
@@ -87,6 +96,7 @@ DECLARED: dict[str, Callable[[], set[str]]] = {
     "trino": lambda: _parameters(trino.dbapi.Connection.__init__),
     "snowflake": _snowflake,
     "sqlite3": _parameters_of_files,
+    "databricks": _databricks,
     "duckdb": _duckdb,
 }
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -116,7 +126,9 @@ def _spec(engine: str) -> dict[str, Json]:
     row = engines.ENGINES[engine]
     if row.is_file:
         return {"engine": engine, "database": "data/orders.db"}
-    return {"engine": engine, "host": "db.internal", "database": "orders"}
+    required = {o.name: o.schema["examples"][0] for o in row.options if o.is_required}
+    place = {"engine": engine, "host": "db.internal", "database": "orders"}
+    return {**place, **({"options": required} if required else {})}
 
 
 def test_every_driver_of_the_catalogue_is_asked_for_its_options() -> None:

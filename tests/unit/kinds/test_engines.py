@@ -23,6 +23,7 @@ PORTS = {
     "clickhouse": 8443,
     "trino": 443,
     "snowflake": 443,
+    "databricks": 443,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
 
