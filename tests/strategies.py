@@ -149,6 +149,9 @@ sql_auth = st.one_of(
     _method("password", username=texts, password=references),
     _method("ldap", username=texts, password=references),
     _method("clientCertificate", username=texts, **_pair),
+    _method("accessToken", token=references),
+    _method("keyPair", username=texts, key=references),
+    _method("keyPair", username=texts, key=references, account=st.just("MYORG-MYACCOUNT")),
 )
 
 _json = st.recursive(

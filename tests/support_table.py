@@ -37,7 +37,10 @@ def _cells(row: Engine) -> tuple[str, ...]:
         f"`reconciler[{row.extra}]`" if row.extra else "nothing",
         str(row.default_port) if row.default_port else "a file",
         _code(row.methods),
-        _code(option.name for option in row.options),
+        ", ".join(
+            f"`{option.name}`{' (required)' if option.is_required else ''}"
+            for option in row.options
+        ),
         row.tested_on,
     )
 

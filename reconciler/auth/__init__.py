@@ -13,6 +13,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from reconciler.auth import aws_sigv4
+from reconciler.auth.access_token import AccessTokenAuth
 from reconciler.auth.api_key import ApiKeyAuth
 from reconciler.auth.aws_sigv4 import AwsSigV4Auth
 from reconciler.auth.basic import BasicAuth
@@ -21,6 +22,7 @@ from reconciler.auth.client_certificate import ClientCertificateAuth
 from reconciler.auth.digest import DigestAuth
 from reconciler.auth.exchange import Response
 from reconciler.auth.headers import HeadersAuth
+from reconciler.auth.key_pair import KeyPairAuth
 from reconciler.auth.ldap import LdapAuth
 from reconciler.auth.none import NoneAuth
 from reconciler.auth.oauth1 import OAuth1Auth
@@ -39,8 +41,11 @@ ApiAuth: TypeAlias = Annotated[
     | HeadersAuth,
     Field(discriminator="method"),
 ]
+#: Those whose credential every request of an engine's HTTP API carries in a header.
+SqlHeaderAuth: TypeAlias = AccessTokenAuth | KeyPairAuth
 SqlAuth: TypeAlias = Annotated[
-    NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth, Field(discriminator="method")
+    NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth | SqlHeaderAuth,
+    Field(discriminator="method"),
 ]
 
 

@@ -1,8 +1,8 @@
 """Signed statements (JWT, RFC 7519; JWS compact form, RFC 7515): who a client or a subject is.
 
-Below `oauth2_requests`, for `privateKeyJwt` and the grant `jwtBearer`. Pure but for the randomness
-that a signature may need; the moment comes in. Own code, since it is two calls of
-`cryptography`, which is imported when something is signed.
+Below `oauth2_requests`, for `privateKeyJwt` and the grant `jwtBearer`, and below `key_pair`. Pure
+but for the randomness that a signature may need; the moment comes in. Own code, since it is two
+calls of `cryptography`, which is imported when something is signed.
 """
 
 from __future__ import annotations
@@ -45,19 +45,28 @@ def statement(claims: Mapping[str, str], key: SigningKey, moment: Moment) -> str
         SecretError: the key cannot be read, or is none for the algorithm; names its pointer.
     """
     issued = int(moment.now.timestamp())
-    header = {"alg": key.algorithm, "typ": "JWT"} | ({"kid": key.key_id} if key.key_id else {})
     body = {**claims, "iat": issued, "exp": issued + LIFETIME_S, "jti": moment.nonce()}
+    return compact(body, key, load(key))
+
+
+def compact(body: Mapping[str, object], key: SigningKey, loaded: PrivateKeyTypes) -> str:
+    """Returns `body` signed with `key`, which `load` has read.
+
+    Raises:
+        SecretError: the key is none for its algorithm; names its pointer.
+    """
+    header = {"alg": key.algorithm, "typ": "JWT"} | ({"kid": key.key_id} if key.key_id else {})
     signed = f"{_encoded(json.dumps(header).encode())}.{_encoded(json.dumps(body).encode())}"
-    return f"{signed}.{_encoded(_sign(signed.encode(), key))}"
+    return f"{signed}.{_encoded(_sign(signed.encode(), key, loaded))}"
 
 
 def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _sign(data: bytes, key: SigningKey) -> bytes:
+def _sign(data: bytes, key: SigningKey, loaded: PrivateKeyTypes) -> bytes:
     sign = _SIGNERS[key.algorithm]
-    signature = sign(_loaded(key), data)
+    signature = sign(loaded, data)
     if signature is None:
         raise SecretError(
             f"the private key at {key.pointer} is none for {key.algorithm}",
@@ -66,7 +75,12 @@ def _sign(data: bytes, key: SigningKey) -> bytes:
     return signature
 
 
-def _loaded(key: SigningKey) -> PrivateKeyTypes:
+def load(key: SigningKey) -> PrivateKeyTypes:
+    """Returns the private key behind `key`.
+
+    Raises:
+        SecretError: it cannot be read; names its pointer.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

@@ -64,7 +64,7 @@ def init(session: Session, folder: str) -> None:
 @click.option(
     "--auth",
     type=click.Choice(sorted({method for rows in templates.AUTH.values() for method in rows})),
-    help="How it authenticates; default: bearer or password.",
+    help="How it authenticates; default: bearer or password, else what the engine has.",
 )
 @click.option("--out", type=click.Path(), help="Write this new file instead of printing.")
 @click.pass_obj
@@ -100,9 +100,10 @@ def _wanted(
             raise ConfigError(f"{chosen} is a file and has no login", "leave --auth out")
         method = ""
     else:
-        method = auth or _DEFAULT_AUTH[kind]
         row = engines.ENGINES.get(chosen)
         methods = list(row.methods if row else templates.AUTH[kind])
+        usual = _DEFAULT_AUTH[kind]
+        method = auth or (usual if usual in methods else methods[0])
         if method not in methods:
             raise ConfigError(
                 f"{row.title if row else kind} has no method `{method}`",

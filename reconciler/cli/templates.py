@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from textwrap import indent
 
 from reconciler.kinds import engines
+from reconciler.kinds.engine_traits import Engine
 from reconciler.settings import DENIED_ENVIRONMENT
 from reconciler.values import dataclass
 
@@ -53,6 +54,12 @@ AUTH = {
         "clientCertificate": "method: clientCertificate\nusername: report\n"
         "certificate: {file: certs/client.pem}\nkey: {env: $NAME_KEY}\n"
         "# keyPassphrase: {env: $NAME_KEY_PASSPHRASE}",
+        "accessToken": "method: accessToken\n"
+        "token: {env: $NAME_TOKEN}   # as the service issued it",
+        "keyPair": "method: keyPair          # a signed statement; the key is never sent\n"
+        "username: REPORT\naccount: MYORG-MYACCOUNT # without region; default: from `host`\n"
+        "key: {env: $NAME_KEY}\n"
+        "# keyPassphrase: {env: $NAME_KEY_PASSPHRASE}",
         "none": "method: none",
     },
 }
@@ -93,7 +100,7 @@ tls: {mode: verify-full}     # add `ca: {file: path}` for a private authority
 # proxy: {url: http://proxy.example.com:3128}    # or https://, socks5://; `auth` logs in there
 # ssh: {host: bastion.example.com, username: tunnel, password: {env: $NAME_SSH_PASSWORD},
 #       knownHosts: {file: known_hosts}}
-# options:                   # of the driver: $OPTION
+$GIVEN# of the driver: $OPTION
 timeout: {connect: 5s, query: 30s}
 health:                      # how it is checked
   interval: 5m
@@ -169,6 +176,7 @@ def manifest(wanted: Wanted) -> str:
         "ENGINE": wanted.engine,
         "PORT": str(row.default_port) if row else "",
         "QUERY": row.query if row else "",
+        "GIVEN": _required_options(row) if row else "",
         "OPTION": ", ".join(option.name for option in row.options) if row else "",
         "DATABASE": wanted.name.replace("-", "_"),
         "AUTH": indent(AUTH[wanted.kind].get(wanted.auth, ""), "  "),
@@ -189,8 +197,15 @@ def _filled(text: str, words: dict[str, str]) -> str:
         return indent(value, match[1]) if match[2] == "AUTH" else match[1] + value
 
     return re.sub(
-        r"( *)\$(AUTH|DATABASE|ENGINE|ID|KIND|NAMESPACE|NAME|OPTION|PORT|QUERY)", word, text
+        r"( *)\$(AUTH|DATABASE|ENGINE|GIVEN|ID|KIND|NAMESPACE|NAME|OPTION|PORT|QUERY)", word, text
     )
+
+
+def _required_options(row: Engine) -> str:
+    """Returns `options` with what the engine cannot do without, else as a comment."""
+    given = {o.name: o.schema["examples"][0] for o in row.options if o.is_required}
+    written = ", ".join(f"{name}: {value}" for name, value in given.items())
+    return f"options: {{{written}}}  " if given else "# options:                   "
 
 
 def _variable_prefix(name: str) -> str:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 from socket import socket as Socket  # noqa: N812  # a field is called `socket`
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,8 @@ class Login:
     username: str = ""
     #: None sends no password
     password: Secret | None = None
+    #: value of the header that carries the credential, for engines that are HTTP APIs
+    authorization: Secret | None = None
     #: `verify-full`, `verify-ca`, `require` or `disable`
     tls_mode: str = "disable"
     #: PEM text of the authorities to trust; empty trusts the machine's
@@ -57,7 +59,7 @@ class Login:
     is_relayed: bool = False
     #: connected to the server already; whoever logs in owns it
     ready: Socket | None = None
-    #: where relayed: opens the way once more within so many seconds, from the driver's thread
+    #: behind hops: opens the way once more within so many seconds, from the driver's thread
     again: Callable[[float], Socket] | None = None
     #: name that the certificate must bear instead of `host`
     server_name: str = ""
@@ -160,6 +162,10 @@ class Attempt:
     def query_by(self) -> float:
         """When a query that starts now must be done."""
         return min(self.end_by, time.monotonic() + self.query_s)
+
+    def untimed(self) -> Attempt:
+        """Returns what one more connection of this attempt may use: all its time, no stages."""
+        return replace(self, stages=stages.Stages(), connect_by=self.end_by)
 
     @property
     def is_over(self) -> bool:

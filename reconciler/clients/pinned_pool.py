@@ -23,10 +23,9 @@ from urllib3.connection import HTTPConnection
 
 from reconciler.clients import sql_errors, sql_socket, tcp, tls
 from reconciler.clients.attempt import Attempt, Lifeline, Login
-from reconciler.clients.meaning import Meaning
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
-from reconciler.model import Reason, StageName
+from reconciler.model import StageName
 from reconciler.redact import Redactor
 
 #: What a driver may read whole, such as the list of a server's settings.
@@ -35,14 +34,6 @@ _LARGEST_BYTES = 8 * 2**20
 _LATER_S = 30.0
 
 _REDIRECTS = range(300, 400)
-_ELSEWHERE = Meaning(
-    reason=Reason.DESTINATION_DENIED,
-    message="the server sends the driver to another address; nothing was sent there",
-    hint="write the address that is meant into `host` and `port`",
-)
-_TOO_LARGE = Meaning(
-    reason=Reason.BODY_TOO_LARGE, message="the server's answer is larger than any real one"
-)
 
 
 class PinnedPool(urllib3.PoolManager):
@@ -53,7 +44,7 @@ class PinnedPool(urllib3.PoolManager):
         self._attempt: Attempt | None = attempt
         self._login = login
         self._first: socket.socket | None = None
-        self._first = _open(login, attempt)
+        self._first = sql_socket.open_secured(login, attempt)
         self._pool = _Pool(login.host, login.port, opener=self._take, maxsize=1, block=False)
 
     @property
@@ -84,7 +75,7 @@ class PinnedPool(urllib3.PoolManager):
         """
         target = urllib3.util.parse_url(url)
         if (target.host or "").strip("[]") != self._login.host or target.port != self._login.port:
-            raise _ELSEWHERE.at(self._stage)
+            raise sql_errors.ELSEWHERE.at(self._stage)
         is_whole = settings.pop("preload_content", True)
         settings |= {"redirect": False, "retries": False, "timeout": self._patience()}
         with self.translated():
@@ -96,7 +87,7 @@ class PinnedPool(urllib3.PoolManager):
             )
             if answer.status in _REDIRECTS:
                 answer.close()
-                raise _ELSEWHERE.at(self._stage)
+                raise sql_errors.ELSEWHERE.at(self._stage)
             return self._whole(answer) if is_whole else answer
 
     @contextmanager
@@ -128,7 +119,7 @@ class PinnedPool(urllib3.PoolManager):
         body = answer.read(_LARGEST_BYTES + 1, decode_content=True)
         if len(body) > _LARGEST_BYTES:
             answer.close()
-            raise _TOO_LARGE.at(self._stage)
+            raise sql_errors.TOO_LARGE.at(self._stage)
         answer.release_conn()
         headers = {name: value for name, value in answer.headers.items() if _is_kept(name)}
         headers["Content-Length"] = str(len(body))
@@ -151,7 +142,7 @@ class PinnedPool(urllib3.PoolManager):
             end_by=now + _LATER_S,
         )
         try:
-            return _open(self._login, _untimed(later))
+            return sql_socket.open_secured(self._login, later.untimed())
         finally:
             if self._attempt is None:
                 later.lifeline.release()
@@ -194,39 +185,6 @@ class _Connection(HTTPConnection):
 
 class _Pool(urllib3.HTTPConnectionPool):
     ConnectionCls = _Connection
-
-
-def _open(login: Login, attempt: Attempt) -> socket.socket:
-    """Returns a connection to the server of `login`, after the handshake where it has TLS."""
-    plain = sql_socket.connect(login, attempt)
-    if login.tls_mode == "disable":
-        return plain
-    try:
-        mode = tls.TlsMode(login.tls_mode)
-        context = tls.context(mode, login.ca, own=login.identity, minimum=login.tls_minimum)
-        with attempt.stages.stage(StageName.TLS):
-            plain.settimeout(max(0.001, attempt.connect_by - time.monotonic()))
-            return context.wrap_socket(plain, server_hostname=login.certified_name)
-    except BaseException as error:
-        plain.close()
-        if not isinstance(error, OSError):
-            raise
-        if attempt.is_over or isinstance(error, TimeoutError):
-            raise attempt.timed_out() from None
-        if isinstance(error, ssl.SSLError):
-            raise tls.failure(error) from None
-        raise tls.cut() from None
-
-
-def _untimed(attempt: Attempt) -> Attempt:
-    return Attempt(
-        stages=Stages(),
-        redactor=attempt.redactor,
-        lifeline=attempt.lifeline,
-        connect_by=attempt.end_by,
-        query_s=attempt.query_s,
-        end_by=attempt.end_by,
-    )
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -38,8 +38,9 @@ class DbapiConnection(Protocol):
 class Driver:
     """One library that speaks to databases; its functions block and raise `ConnectionFailed`."""
 
-    #: logs in once, by `attempt.connect_by`; the caller closes the connection
-    open_connection: Callable[[Login, Attempt], DbapiConnection]
+    #: logs in once, by `attempt.connect_by`; the caller closes the connection. None where the
+    #: engine has no dialect of SQLAlchemy, so that nobody could use one
+    open_connection: Callable[[Login, Attempt], DbapiConnection] | None = None
     #: logs in once, runs a query read-only, fetches one row, and leaves nothing open
     check: Callable[[Login, str, Attempt], None]
     #: as `check`, but fetches at most so many rows and returns them
@@ -49,9 +50,11 @@ class Driver:
 #: Name of the driver -> where its `Driver` is.
 DRIVERS = {
     "clickhouse_connect": "reconciler.clients.clickhouse:DRIVER",
+    "databricks": "reconciler.clients.databricks:DRIVER",
     "duckdb": "reconciler.clients.duckdb:DRIVER",
     "psycopg": "reconciler.clients.postgresql:DRIVER",
     "pymysql": "reconciler.clients.mysql:DRIVER",
+    "snowflake": "reconciler.clients.snowflake:DRIVER",
     "sqlite3": "reconciler.clients.sqlite:DRIVER",
     "trino": "reconciler.clients.trino:DRIVER",
 }
@@ -90,12 +93,13 @@ def describe(
     ca: str,
     path: str,
     identity: Identity | None = None,
+    authorization: Secret | None = None,
 ) -> Login:
     """Returns the login that a normalised `spec` asks for.
 
     `secrets` maps the JSON pointer of each reference inside `spec` to its value. `path` is where a
     database in a file lies, absolute; `ca` is the text behind `tls.ca`, or empty; `identity` is
-    what `identity_of` returns.
+    what `identity_of` returns, `authorization` what `sql_token` does.
     """
     row = engines.ENGINES[spec["engine"]]
     if row.is_file:
@@ -109,6 +113,7 @@ def describe(
         database=spec["database"],
         username=auth.get("username", ""),
         password=secrets.get("/auth/password"),
+        authorization=authorization,
         method=auth["method"],
         tls_mode=_tls_mode(spec),
         ca=ca,
@@ -162,7 +167,9 @@ def open_connection(engine: str, login: Login, attempt: Attempt) -> DbapiConnect
         ConnectionFailed: why and at which stage it was not possible.
     """
     try:
-        return load(engine).open_connection(login, attempt)
+        opening = load(engine).open_connection
+        assert opening is not None  # else the engine has no dialect, and nobody asks for one
+        return opening(login, attempt)
     finally:
         attempt.lifeline.release()
 

@@ -31,6 +31,17 @@ CERTIFICATE_REFUSED = Meaning(
     message="the server does not let this user in with the client certificate",
     hint="check `auth.username`, and which certificate the server expects of this user",
 )
+KEY_REFUSED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the server does not accept what the key of `auth.key` signed",
+    hint="check `auth.username`, `auth.account`, whether the user has the public half of this key,"
+    " and this machine's clock",
+)
+TOKEN_REFUSED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the server refuses the token",
+    hint="check the secret of `auth.token`: it may have expired, or been revoked",
+)
 NOT_LET_IN = Meaning(
     reason=Reason.PERMISSION_DENIED,
     message="the server lets no such user in from here, and was sent no password",
@@ -45,6 +56,11 @@ NOT_PERMITTED = Meaning(
     reason=Reason.PERMISSION_DENIED,
     message="the user lacks a permission",
     hint="grant it, or choose a `health.query` that needs none",
+)
+RATE_LIMITED = Meaning(
+    reason=Reason.RATE_LIMITED,
+    message="the server takes no more requests for now",
+    hint="raise `health.interval`, or wait",
 )
 TOO_MANY_CLIENTS = Meaning(
     reason=Reason.SERVER_ERROR,
@@ -91,6 +107,14 @@ FILE_REQUESTED = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server asks for a file of this machine; it was not sent",
     hint="do not trust this server until you know why",
+)
+ELSEWHERE = Meaning(
+    reason=Reason.DESTINATION_DENIED,
+    message="the server sends the driver to another address; nothing was sent there",
+    hint="write the address that is meant into `host` and `port`",
+)
+TOO_LARGE = Meaning(
+    reason=Reason.BODY_TOO_LARGE, message="the server's answer is larger than any real one"
 )
 NOT_UNDERSTOOD = Meaning(
     reason=Reason.PROTOCOL_ERROR,

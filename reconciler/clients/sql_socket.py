@@ -1,15 +1,16 @@
 """Opens the socket under a database driver: to checked addresses, timed, held by the lifeline.
 
-For drivers that take a socket or let one be put under them; libpq opens its own. Blocking, in the
-driver's thread.
+For drivers that take a socket or let one be put under them, as it is or with TLS on it; libpq opens
+its own. Blocking, in the driver's thread.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 
-from reconciler.clients import tcp
+from reconciler.clients import tcp, tls
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.model import StageName
 
@@ -41,3 +42,29 @@ def connect(login: Login, attempt: Attempt) -> socket.socket:
             else:
                 return plain
     raise AssertionError("a login has at least one address")
+
+
+def open_secured(login: Login, attempt: Attempt) -> socket.socket:
+    """Returns a connection to the server of `login`, after the handshake where it has TLS.
+
+    Raises:
+        ConnectionFailed: why it was not possible.
+    """
+    plain = connect(login, attempt)
+    if login.tls_mode == "disable":
+        return plain
+    try:
+        mode = tls.TlsMode(login.tls_mode)
+        context = tls.context(mode, login.ca, own=login.identity, minimum=login.tls_minimum)
+        with attempt.stages.stage(StageName.TLS):
+            plain.settimeout(max(0.001, attempt.connect_by - time.monotonic()))
+            return context.wrap_socket(plain, server_hostname=login.certified_name)
+    except BaseException as error:
+        plain.close()
+        if not isinstance(error, OSError):
+            raise
+        if attempt.is_over or isinstance(error, TimeoutError):
+            raise attempt.timed_out() from None
+        if isinstance(error, ssl.SSLError):
+            raise tls.failure(error) from None
+        raise tls.cut() from None

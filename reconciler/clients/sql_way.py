@@ -18,7 +18,7 @@ from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
 
 #: Drivers that log in over a socket that is connected already; all others connect by themselves.
-_TAKES_SOCKET = frozenset({"pymysql"})
+_TAKES_SOCKET = frozenset({"databricks", "pymysql", "snowflake"})
 #: Drivers that connect to a path in the file system by themselves.
 _TAKES_PATH = frozenset({"psycopg"})
 
@@ -51,7 +51,8 @@ async def _opened(stack: AsyncExitStack, login: Login, way: Way, attempt: Attemp
     if login.driver in _TAKES_SOCKET:
         opening = way.open(host, port, stages=stages, connect_by=by)
         ready = await stack.enter_async_context(opening)
-        return replace(login, ready=ready, addresses=())
+        again = _opener(stack, way, login, attempt.end_by)
+        return replace(login, ready=ready, addresses=(), again=again)
     listening = way.listen(host, port, stages=stages, connect_by=by)
     relayed = await stack.enter_async_context(listening)
     return replace(
@@ -68,7 +69,8 @@ def _opener(
 ) -> Callable[[float], socket.socket]:
     """Returns a function for the driver's thread that opens the way once more.
 
-    Drivers need it to find out why TLS failed; what it gives is closed with `stack` at the latest.
+    Drivers need it for their next connection, or to find out why TLS failed; what it gives is
+    closed with `stack` at the latest.
     """
     loop = asyncio.get_running_loop()
 

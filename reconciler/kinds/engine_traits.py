@@ -43,6 +43,7 @@ class Option:
     schema: JsonObject
     #: how text is handed to the driver; `{}` is the value
     form: str = "{}"
+    is_required: bool = False
 
     def accepts(self, given: Json) -> bool:
         """Returns whether `given` fits `schema`: what a validator of JSON Schema would say."""
@@ -58,11 +59,13 @@ class Option:
         return self.form.format(given) if isinstance(given, str) else given
 
 
-#: Every method of `auth.SqlAuth`.
+#: Every method of a server that speaks a protocol of its own.
 ALL_METHODS: Final = ("none", "password", "ldap", "clientCertificate")
 PASSWORD_METHODS: Final = ("none", "password", "ldap")
 #: Where a password is sent as it is whoever checks it, there is nothing that `ldap` could add.
 HTTP_METHODS: Final = ("none", "password", "clientCertificate")
+#: `auth.SqlHeaderAuth`: every request carries the credential in a header.
+HEADER_METHODS: Final = ("accessToken", "keyPair")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +192,28 @@ CLICKHOUSE_OPTIONS: Final = (
         parameter="compress",
         schema={"type": "boolean", "description": "Whether results are compressed on the way."},
     ),
+)
+#: Databricks, "Statement Execution API", body of the POST request
+DATABRICKS_OPTIONS: Final = (
+    Option(
+        name="warehouse",
+        parameter="warehouse_id",
+        schema={
+            "type": "string",
+            "pattern": r"^(?:[A-Za-z0-9]{1,64})$(?!\n)",
+            "description": "Id of the SQL warehouse that runs statements.",
+            "examples": ["1234567890abcdef"],
+        },
+        is_required=True,
+    ),
+    _identifier("schema", "schema", "Schema in which names are looked up."),
+)
+#: Snowflake, "SQL API reference", body of the POST request
+SNOWFLAKE_OPTIONS: Final = (
+    _name_of_us("query_tag"),
+    _identifier("warehouse", "warehouse", "Warehouse that runs statements; else the user's own."),
+    _identifier("role", "role", "Role of the connection; else the user's own."),
+    _identifier("schema", "schema", "Schema in which names are looked up."),
 )
 #: trino, `trino.dbapi.Connection`
 TRINO_OPTIONS: Final = (

@@ -1,10 +1,11 @@
-"""What the schema cannot say of how a SQL connection logs in and of its TLS, engine by engine.
+"""What the schema cannot say of a SQL connection's login, options and TLS, engine by engine.
 
 Beside `sql`, whose `checks` yields these; pure, and free of pydantic.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from reconciler import kinds
@@ -14,10 +15,12 @@ from reconciler.model import JsonObject
 
 _VERIFIED = ("verify-full", "verify-ca")
 _DEFAULT_MODE = "verify-full"
+#: Hosts whose first part is the account ("Connecting to your accounts" of Snowflake's manual).
+_NAMES_ACCOUNT = re.compile(r"\.snowflakecomputing\.(?:com|cn)\Z", re.IGNORECASE)
 
 
 def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
-    """Yields what is wrong with `auth` and `tls` of a server's `spec`, valid by the schema."""
+    """Yields what is wrong with login, options and TLS of a `spec` that is valid by the schema."""
     row = engines.ENGINES[spec["engine"]]
     auth, tls = spec.get("auth", {"method": "none"}), spec.get("tls", {})
     mode = tls.get("mode", _DEFAULT_MODE)
@@ -44,7 +47,30 @@ def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
             "`auth` names the client certificate already",
             "delete one of the two",
         )
+    elif method == "keyPair" and not _has_account(spec):
+        yield kinds.Finding(
+            code="E103",
+            path=("auth", "account"),
+            message="`account` is required, since `host` does not begin with it",
+            hint="write the account identifier, without region",
+        )
+    yield from _option_findings(row, spec.get("options", {}))
     yield from _tls_findings(row, tls, mode)
+
+
+def _has_account(spec: JsonObject) -> bool:
+    return "account" in spec["auth"] or bool(_NAMES_ACCOUNT.search(spec.get("host", "")))
+
+
+def _option_findings(row: Engine, given: JsonObject) -> Iterator[kinds.Finding]:
+    for option in row.options:
+        if option.is_required and option.name not in given:
+            yield kinds.Finding(
+                code="E103",
+                path=("options", option.name),
+                message=f"`options.{option.name}` is required for `{row.name}`",
+                hint=f"write `options: {{{option.name}: {option.schema['examples'][0]}}}`",
+            )
 
 
 def _tls_findings(row: Engine, tls: JsonObject, mode: str) -> Iterator[kinds.Finding]:

@@ -20,7 +20,7 @@ from reconciler.clients.attempt import Attempt, Lifeline, Login
 from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
-from reconciler.kinds import durations, engines
+from reconciler.kinds import durations, engine_traits, engines
 from reconciler.model import (
     JsonObject,
     Observation,
@@ -126,10 +126,12 @@ async def reached(
     reference = spec.get("tls", {}).get("ca")
     identity = sql.identity_of(spec, secrets, tools.read_public, tools.clock())
     hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)
+    authorization = await _authorization(spec, secrets, tools)
     login = sql.describe(
         spec,
         secrets,
         identity=identity,
+        authorization=authorization,
         addresses=await _resolve(spec, attempt, tools.hops.network) if hops.is_direct else (),
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),
@@ -139,6 +141,21 @@ async def reached(
         return
     async with sql_way.reached(login, Way(hops=tools.hops, via=hops), attempt) as changed:
         yield changed
+
+
+async def _authorization(
+    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools
+) -> Secret | None:
+    """Returns what requests carry in their header; in a thread, since signing takes its time."""
+    if spec.get("auth", {}).get("method") not in engine_traits.HEADER_METHODS:
+        return None
+
+    def make() -> Secret:
+        from reconciler.clients import sql_token
+
+        return sql_token.authorization(spec, secrets, tools.redactor, tools.clock())
+
+    return await asyncio.get_running_loop().run_in_executor(tools.threads, make)
 
 
 async def _resolve(spec: JsonObject, attempt: Attempt, network: NetworkPolicy) -> tuple[str, ...]:

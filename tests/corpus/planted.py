@@ -35,7 +35,7 @@ VARIABLES = (
     "BEARER", "KEY_IN_HEADER", "KEY_IN_COOKIE", "PAIR_ID", "PG_PASSWORD", "DIGEST",
     "CONSUMER_SECRET", "OAUTH1_TOKEN", "OAUTH1_SECRET", "AWS_ID", "AWS_SECRET", "AWS_SESSION",
     "KEY_PASSPHRASE", "PROXY_PASSWORD", "SSH_PASSPHRASE", "SSH_PASSWORD", "CLIENT_SECRET",
-    "REFRESH", "OWNER_PASSWORD", "SIGNING_KEY", "SIGNING_PASSPHRASE",
+    "REFRESH", "OWNER_PASSWORD", "SIGNING_KEY", "SIGNING_PASSPHRASE", "SERVICE_TOKEN",
 )  # fmt: skip
 #: What the token server gives out.
 TOKENS = ("access token", "rotated token")
@@ -203,6 +203,7 @@ def planted(folder: Path) -> Iterator[Planted]:
             _mutual(),
             *_certified(),
             *_databases(ports),
+            _service(server),
             *_hops(server, proxy.port, socks, ssh),
         ]
         (folder / "manifests").mkdir()
@@ -364,6 +365,21 @@ def _databases(ports: Mapping[str, int]) -> Iterator[JsonObject]:
             "tls": {"mode": "disable"},
         }
         yield _manifest("SqlConnection", engine, spec)
+
+
+def _service(server: Server) -> JsonObject:
+    """Returns a database behind an HTTP API that repeats the token in its error."""
+
+    async def repeat(client: Client) -> None:
+        text = json.dumps({"code": "390144", "message": " ".join(client.request.headers.values())})
+        head = f"HTTP/1.1 401 Unauthorized\r\nContent-Length: {len(text)}\r\n\r\n"
+        await client.send((head + text).encode())
+
+    server.routes["/api/v2/statements"] = repeat
+    place = {"host": server.host, "port": server.port, "database": "orders"}
+    auth = {"method": "accessToken", "token": {"env": "SERVICE_TOKEN"}}
+    spec = {"engine": "snowflake", **place, "auth": auth, "tls": {"mode": "disable"}}
+    return _manifest("SqlConnection", "service", spec)
 
 
 def _hops(server: Server, proxy: int, socks: ProxyServer, ssh: SshServer) -> Iterator[JsonObject]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -29,6 +29,8 @@ from tests.servers.http_digest import DigestLogin
 from tests.servers.http_oauth1 import Provider
 from tests.servers.mariadb import PASSWORD, MariadbServer, mariadb
 from tests.servers.postgresql import PostgresServer, postgresql
+from tests.servers.snowflake import snowflake_peer
+from tests.servers.statements import key_pair
 
 __all__ = ["mariadb", "postgresql"]
 
@@ -49,6 +51,7 @@ class Target:
     right: str
     #: how often a wrong secret was sent
     failed_logins: Callable[[], int]
+    wrong: str = "wrong"
 
 
 @pytest.fixture
@@ -107,6 +110,21 @@ def aws_target(server: Server, run: Run) -> Target:
 
 
 @pytest.fixture
+def snowflake_target(run: Run) -> Iterator[Target]:
+    with snowflake_peer() as peer:
+        peer.now = None
+        run.write("ca.pem", peer.authority)
+        auth = peer.auth(key={"env": "SECRET"})
+        spec = peer.spec(auth=auth, tls={"ca": {"file": "ca.pem"}})
+        yield Target(
+            manifest={**sql("snowflake", 1, "", "", {}), "spec": spec},
+            right=peer.key.pem(),
+            failed_logins=lambda: peer.failed_logins,
+            wrong=key_pair(1).pem(),
+        )
+
+
+@pytest.fixture
 def postgresql_target(postgresql: PostgresServer) -> Target:
     role = postgresql.make_role("right")
     manifest = sql("postgresql", postgresql.port, "postgres", role, {"mode": "disable"})
@@ -133,6 +151,7 @@ def mariadb_target(mariadb: MariadbServer, run: Run) -> Target:
         "digest",
         "oauth1",
         "aws",
+        "snowflake",
         pytest.param("postgresql", marks=pytest.mark.server),
         pytest.param("mariadb", marks=pytest.mark.server),
     ]
@@ -159,6 +178,7 @@ def sql(engine: str, port: int, database: str, username: str, tls: JsonObject) -
 
 
 def test_wrong_secret_is_sent_five_times_until_it_changes(project: Project, target: Target) -> None:
+    project = replace(project, env={**project.env, "SECRET": target.wrong})
     project.declare(target.manifest)
     for command in ["apply", *["health"] * (PASSES - 1)]:
         assert project(command).code == 11
@@ -171,7 +191,7 @@ def test_wrong_secret_is_sent_five_times_until_it_changes(project: Project, targ
     assert (target.failed_logins(), project.contents()) == (BUDGET, unchanged)
 
     resumed = project.data("apply", SECRET=target.right)
-    fields = ("token", "password", "consumerSecret", "secretAccessKey")
+    fields = ("token", "password", "consumerSecret", "secretAccessKey", "key")
     assert [change["pointers"] for change in resumed["secretChanges"]] in [
         [[f"/spec/auth/{field}"]] for field in fields
     ]

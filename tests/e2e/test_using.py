@@ -8,15 +8,17 @@ from contextlib import closing
 
 import pytest
 
+from reconciler.errors import ConfigError
 from reconciler.model import JsonObject
 from tests.corpus.zygote import Zygote
 from tests.e2e.command import Run
-from tests.e2e.connecting import sql
+from tests.e2e.connecting import connect, sql
 from tests.e2e.projects import OK, Project, answer, api, bearer, sqlite_file
 from tests.servers import http_routes
 from tests.servers.http import Server
 from tests.servers.mariadb import PASSWORD, MariadbServer, mariadb
 from tests.servers.postgresql import PostgresServer, postgresql
+from tests.servers.snowflake import snowflake_peer
 
 __all__ = ["mariadb", "postgresql"]
 
@@ -142,6 +144,21 @@ def test_servers_answer_in_the_types_of_json(
     project.declare(manifest)
     assert project("apply", SECRET=password).code == 0
     assert project.data("query", "orders", statement, SECRET=password)["rows"] == [row]
+
+
+def test_an_engine_behind_an_http_api_is_queried_and_has_no_dialect(project: Project) -> None:
+    with snowflake_peer() as peer:
+        peer.now = None
+        project.run.write("ca.pem", peer.authority)
+        project.run.write("key.p8", peer.key.pem("right"))
+        auth = peer.auth(key={"file": "key.p8"}, keyPassphrase={"env": "SECRET"})
+        spec = peer.spec(auth=auth, tls={"ca": {"file": "ca.pem"}})
+        project.declare({**sql("snowflake", 1, "", ""), "spec": spec})
+        assert project("apply").code == 0
+        document = project.data("query", "orders", "select many", "--limit", "2")
+        with connect(project) as connection, pytest.raises(ConfigError, match="no dialect"):
+            _ = connection.engine
+    assert (document["rows"], document["truncated"]) == ([{"N": 0}, {"N": 1}], True)
 
 
 @pytest.mark.server

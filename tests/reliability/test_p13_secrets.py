@@ -24,7 +24,7 @@ from reconciler.clients import sql
 from reconciler.clients.attempt import Attempt, Lifeline, Login
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
-from reconciler.kinds import engines
+from reconciler.kinds import engine_traits, engines
 from reconciler.redact import MASK, Redactor, Secret
 from tests.corpus.canary import leaks, make_canary
 from tests.corpus.planted import planted
@@ -141,6 +141,12 @@ def _ask_for_the_password(client: Conversation, text: bytes) -> None:
     client.wait()
 
 
+def _refuse_http(client: Conversation, text: bytes) -> None:
+    client.receive_until(b"\r\n\r\n")
+    body = json.dumps({"code": "390144", "message": text.decode()}).encode()
+    client.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
 _SERVERS = tuple(name for name, row in engines.ENGINES.items() if not row.is_file)
 _FAULTS: Mapping[str, Callable[[Conversation, bytes], None]] = {
     "refuses in PostgreSQL's words": _refuse,
@@ -148,13 +154,15 @@ _FAULTS: Mapping[str, Callable[[Conversation, bytes], None]] = {
     "hangs up": _hang_up,
     "babbles": _babble,
     "asks for the password": _ask_for_the_password,
+    "refuses in HTTP": _refuse_http,
 }
 
 
 @pytest.mark.parametrize("fault", _FAULTS)
 @pytest.mark.parametrize("engine", _SERVERS)
 def test_what_a_driver_raises_holds_no_secret(engine: str, fault: str, figure: Record) -> None:
-    secret = make_canary()
+    method = engines.ENGINES[engine].methods[0]
+    secret = make_canary("/+=-_") if method in engine_traits.HEADER_METHODS else make_canary()
     redactor = Redactor()
     redactor.add(secret)
     text = " ".join(_encoded(secret).values()).encode()
@@ -175,7 +183,9 @@ def test_what_a_driver_raises_holds_no_secret(engine: str, fault: str, figure: R
             port=peer.port,
             database="orders",
             username="report",
+            method=method,
             password=Secret(secret),
+            authorization=Secret(f"Bearer {secret}"),
         )
         with pytest.raises((ConnectionFailed, TimeoutError)) as raised:
             sql.check(engine, login, "select 1", attempt)

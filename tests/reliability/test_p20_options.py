@@ -68,6 +68,24 @@ def _parameters_of_files() -> set[str]:
     return {*python.split(), "mode", "cache", "psow", "nolock", "immutable", "vfs", "modeof"}
 
 
+def _databricks() -> set[str]:
+    """The body of a request, and what its connectors take beside it."""
+    body = "statement warehouse_id catalog schema parameters row_limit byte_limit disposition"
+    waiting = "format wait_timeout on_wait_timeout query_tags"
+    connectors = "server_hostname http_path access_token session_configuration _tls_no_verify"
+    others = "auth_type staging_allowed_local_path credentials_provider use_cloud_fetch"
+    return {*body.split(), *waiting.split(), *connectors.split(), *others.split()}
+
+
+def _snowflake() -> set[str]:
+    """The body of a request and its parameters, and what its connectors take beside them."""
+    body = "statement timeout database schema warehouse role bindings parameters"
+    parameters = "query_tag rows_per_resultset multi_statement_count timezone use_cached_result"
+    connectors = "account user password authenticator token private_key_file session_parameters"
+    others = "insecure_mode ocsp_fail_open protocol proxy_host validate_default_parameters"
+    return {*body.split(), *parameters.split(), *connectors.split(), *others.split()}
+
+
 #: Driver -> every option that it declares.
 DECLARED: dict[str, Callable[[], set[str]]] = {
     "psycopg": _libpq,
@@ -76,7 +94,9 @@ DECLARED: dict[str, Callable[[], set[str]]] = {
         clickhouse.create_client, clickhouse_http.HttpClient.__init__
     ),
     "trino": lambda: _parameters(trino.dbapi.Connection.__init__),
+    "snowflake": _snowflake,
     "sqlite3": _parameters_of_files,
+    "databricks": _databricks,
     "duckdb": _duckdb,
 }
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -106,7 +126,9 @@ def _spec(engine: str) -> dict[str, Json]:
     row = engines.ENGINES[engine]
     if row.is_file:
         return {"engine": engine, "database": "data/orders.db"}
-    return {"engine": engine, "host": "db.internal", "database": "orders"}
+    required = {o.name: o.schema["examples"][0] for o in row.options if o.is_required}
+    place = {"engine": engine, "host": "db.internal", "database": "orders"}
+    return {**place, **({"options": required} if required else {})}
 
 
 def test_every_driver_of_the_catalogue_is_asked_for_its_options() -> None:

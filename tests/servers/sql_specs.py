@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,12 @@ class Check(Protocol):
     """Probes a database once; `spec` replaces fields of a usual one."""
 
     def __call__(self, spec: JsonObject, password: str = ...) -> Observation: ...
+
+
+class CheckWith(Protocol):
+    """Probes once; `secrets` are fields of `auth`, or pointers where they begin with `/`."""
+
+    def __call__(self, spec: JsonObject, **secrets: str) -> Observation: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +144,17 @@ async def probe(spec: JsonObject, password: str, tools: probes.Tools) -> Observa
     return await run(make_target(spec), secrets, tools, reached=(SECRET_STAGE,))
 
 
+async def probe_with(
+    spec: JsonObject, secrets: Mapping[str, str], tools: probes.Tools
+) -> Observation:
+    """Returns what one probe of `spec` finds, with secrets by the pointer of their reference."""
+    for value in secrets.values():
+        tools.redactor.add(value)
+    known = {pointer: Secret(value) for pointer, value in secrets.items()}
+    run = probes.probe("SqlConnection")
+    return await run(make_target(spec), known, tools, reached=(SECRET_STAGE,))
+
+
 def check_in(threads: ThreadPoolExecutor, root: Path) -> Check:
     """Returns a function that probes once, in `threads`, with files under `root`."""
 
@@ -146,7 +164,29 @@ def check_in(threads: ThreadPoolExecutor, root: Path) -> Check:
     return check
 
 
-def make_login(spec: JsonObject, password: str, ca: str) -> tuple[Login, Attempt]:
+def check_with_in(threads: ThreadPoolExecutor, root: Path) -> CheckWith:
+    """As `check_in`, for logins whose secret is no password."""
+
+    async def run(spec: JsonObject, secrets: Mapping[str, str]) -> Observation:
+        tools = make_tools(threads, root)
+        try:
+            return await probe_with(spec, secrets, tools)
+        finally:
+            await tools.hops.close()
+
+    def check(spec: JsonObject, **secrets: str) -> Observation:
+        places = {
+            name if name.startswith("/") else f"/auth/{name}": value
+            for name, value in secrets.items()
+        }
+        return asyncio.run(run(spec, places))
+
+    return check
+
+
+def make_login(
+    spec: JsonObject, password: str, ca: str, authorization: Secret | None = None
+) -> tuple[Login, Attempt]:
     """Returns the login at the server of `spec` on this machine, and ten seconds for it."""
     login = sql.describe(
         make_target(spec).spec,
@@ -154,6 +194,7 @@ def make_login(spec: JsonObject, password: str, ca: str) -> tuple[Login, Attempt
         addresses=("127.0.0.1",),
         ca=ca,
         path="",
+        authorization=authorization,
     )
     end_by = time.monotonic() + 10
     attempt = Attempt(

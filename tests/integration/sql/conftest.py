@@ -13,7 +13,7 @@ import trustme
 from tests.servers.clickhouse import ClickHouse, start_clickhouse
 from tests.servers.mariadb import PASSWORD, mariadb
 from tests.servers.postgresql import PostgresServer, postgresql, start_postgresql
-from tests.servers.sql_specs import Check, Database, check_in
+from tests.servers.sql_specs import Check, CheckWith, Database, check_in, check_with_in
 
 __all__ = ["mariadb", "postgresql"]
 
@@ -29,6 +29,12 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def check(threads: ThreadPoolExecutor, tmp_path: Path) -> Check:
     """Gives a function that probes once; relative database files lie in `tmp_path`."""
     return check_in(threads, tmp_path)
+
+
+@pytest.fixture
+def check_with(threads: ThreadPoolExecutor, tmp_path: Path) -> CheckWith:
+    """As `check`, with any secrets."""
+    return check_with_in(threads, tmp_path)
 
 
 @pytest.fixture(scope="session")

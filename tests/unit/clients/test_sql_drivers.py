@@ -9,11 +9,17 @@ import pytest
 from reconciler.clients import sql
 from reconciler.errors import ConnectionFailed
 from reconciler.kinds import engines
+from reconciler.kinds.engine_traits import Engine
 from reconciler.model import Reason
 
 
 def test_every_engine_has_a_driver() -> None:
     assert {row.driver for row in engines.ROWS} == set(sql.DRIVERS)
+
+
+@pytest.mark.parametrize("row", engines.ROWS, ids=lambda row: row.name)
+def test_an_engine_with_a_dialect_can_be_connected_to(row: Engine) -> None:
+    assert not row.dialect or sql.load(row.name).open_connection is not None
 
 
 @pytest.mark.parametrize(

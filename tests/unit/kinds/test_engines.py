@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from reconciler import kinds
+from reconciler import auth, kinds
 from reconciler.kinds import engine_traits, engines
 from reconciler.kinds.engine_traits import Engine
 from reconciler.model import Json
@@ -20,6 +22,8 @@ PORTS = {
     "mariadb": 3306,
     "clickhouse": 8443,
     "trino": 443,
+    "snowflake": 443,
+    "databricks": 443,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
 
@@ -122,6 +126,12 @@ def test_options_reach_the_driver_by_its_own_names() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_every_server_takes_a_password(row: Engine) -> None:
-    assert row.is_file or "password" in row.methods
-    assert set(row.methods) <= set(engine_traits.ALL_METHODS)
+def test_every_server_has_a_login_of_the_schema(row: Engine) -> None:
+    spec = kinds.schema("SqlConnection")["$defs"]["ServerSpec"]["properties"]
+    assert set(row.methods) <= set(spec["auth"]["properties"]["method"]["enum"])
+    assert row.is_file == (not row.methods)
+
+
+def test_methods_of_the_header_are_those_that_add_one() -> None:
+    methods = [model.model_fields["method"].annotation for model in get_args(auth.SqlHeaderAuth)]
+    assert {get_args(method)[0] for method in methods} == set(engine_traits.HEADER_METHODS)
