@@ -183,12 +183,18 @@ def _explain(error: Exception, login: Login, attempt: Attempt) -> ConnectionFail
     meaning = _MEANINGS.get(
         code, sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
     )
-    if meaning is sql_errors.LOGIN_REFUSED and login.password is None:
-        is_certified = login.method == "clientCertificate"
-        meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.PASSWORD_WANTED
+    if meaning is sql_errors.LOGIN_REFUSED:
+        meaning = _login_refused(login)
     if code in _OWN_CODES:
         return meaning.at(stage)
     return sql_errors.refused(attempt, meaning, str(code), str(error.args[1]))
+
+
+def _login_refused(login: Login) -> Meaning:
+    if login.password is not None:
+        return sql_errors.login_refused(login.method)
+    is_certified = login.method == "clientCertificate"
+    return sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.PASSWORD_WANTED
 
 
 def _broken(error: BaseException | None, attempt: Attempt) -> ConnectionFailed:

@@ -119,7 +119,7 @@ def explain_login(connection: PGconn, login: Login, attempt: Attempt) -> Connect
     if found is not None:
         code = found["code"]
         if connection.used_password and code.startswith(_LOGIN_CLASSES):
-            meaning = sql_errors.LOGIN_REFUSED
+            meaning = sql_errors.login_refused(login.method)
         elif code.startswith("28"):
             is_certified = login.method == "clientCertificate"
             meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.NOT_LET_IN

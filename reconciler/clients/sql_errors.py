@@ -21,6 +21,12 @@ LOGIN_REFUSED = Meaning(
     message="the user name or the password is refused",
     hint="check `auth.username` and the secret of `auth.password`",
 )
+#: What servers say of both is the same (PostgreSQL: "LDAP authentication failed for user").
+DIRECTORY_REFUSED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the directory refuses the user name or the password, or does not answer the server",
+    hint="check `auth.username` and the secret of `auth.password`; the server's log knows which",
+)
 PASSWORD_WANTED = Meaning(
     reason=Reason.AUTH_FAILED,
     message="the server wants a user name and a password, and the manifest gives none",
@@ -97,6 +103,14 @@ NOT_UNDERSTOOD = Meaning(
     message="the server's answer is not understood",
     hint="check that `port` belongs to a server of this engine",
 )
+
+#: Method -> what a refused login means, where it is not `LOGIN_REFUSED`.
+_REFUSED_BY_METHOD = {"ldap": DIRECTORY_REFUSED}
+
+
+def login_refused(method: str) -> Meaning:
+    """Returns what it means that a server refuses a login by `method` with a password."""
+    return _REFUSED_BY_METHOD.get(method, LOGIN_REFUSED)
 
 
 def refused(attempt: Attempt, meaning: Meaning, code: str, text: str) -> ConnectionFailed:
