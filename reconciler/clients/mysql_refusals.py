@@ -11,6 +11,7 @@ import ssl
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NoReturn
 
 import pymysql
@@ -67,11 +68,14 @@ _MEANINGS = {
     3159: _TLS_REQUIRED,
     4151: sql_errors.LOGIN_REFUSED,
 }
-_NO_DIRECTORY = Meaning(
-    reason=Reason.PROTOCOL_ERROR,
-    message="the server checks the password itself and asks no directory",
-    hint="use `auth: {method: password}`",
-)
+#: Method whose password is sent as it is -> what it means that a hash is asked for.
+SENT_AS_IS = {
+    "ldap": Meaning(
+        reason=Reason.PROTOCOL_ERROR,
+        message="the server checks the password itself and asks no directory",
+        hint="use `auth: {method: password}`",
+    ),
+}
 #: Ways to log in whose password a server keeps itself.
 _HASHING = (
     "caching_sha2_password",
@@ -109,25 +113,15 @@ class NeverKey(bytes):
 
 
 class _Refuse:
-    """An authentication plugin that sends nothing."""
+    """An authentication plugin that sends nothing, and says why."""
 
-    def __init__(self, connection: pymysql.Connection) -> None:
+    def __init__(self, meaning: Meaning, connection: pymysql.Connection) -> None:
         del connection
+        self._meaning = meaning
 
     def authenticate(self, packet: object) -> NoReturn:
         del packet
-        raise sql_errors.CLEARTEXT_REFUSED.at(StageName.AUTH)
-
-
-class _RefuseToHash:
-    """An authentication plugin that sends nothing, where a directory has the password."""
-
-    def __init__(self, connection: pymysql.Connection) -> None:
-        del connection
-
-    def authenticate(self, packet: object) -> NoReturn:
-        del packet
-        raise _NO_DIRECTORY.at(StageName.AUTH)
+        raise self._meaning.at(StageName.AUTH)
 
 
 def refused_plugins(login: Login) -> dict[str, Callable[[pymysql.Connection], object]]:
@@ -137,14 +131,14 @@ def refused_plugins(login: Login) -> dict[str, Callable[[pymysql.Connection], ob
     password as it is, which only a server that has proved who it is may ask for; the full exchange
     of `sha256_password` does so too, and is left to TLS of any kind, as in MySQL's own client.
     """
-    if login.method == "ldap":
-        return dict.fromkeys(_HASHING, _RefuseToHash)
+    if login.method in SENT_AS_IS:
+        return dict.fromkeys(_HASHING, partial(_Refuse, SENT_AS_IS[login.method]))
     names = ["mysql_old_password"]
     if not login.is_verified:
         names += ["dialog", "mysql_clear_password"]
     if login.tls_mode == "disable":
         names += ["sha256_password"]
-    return dict.fromkeys(names, _Refuse)
+    return dict.fromkeys(names, partial(_Refuse, sql_errors.CLEARTEXT_REFUSED))
 
 
 @contextmanager

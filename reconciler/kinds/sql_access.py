@@ -14,6 +14,8 @@ from reconciler.model import JsonObject
 
 _VERIFIED = ("verify-full", "verify-ca")
 _DEFAULT_MODE = "verify-full"
+#: Method -> what of it is sent as it is, so that only a verified server may have it.
+_SENT_AS_IS = {"ldap": "the password"}
 
 
 def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
@@ -26,10 +28,10 @@ def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
         yield _foreign(
             ("auth", "method"), f"`{row.name}` has no login by `{method}`", _one_of(row.methods)
         )
-    elif method == "ldap" and mode not in _VERIFIED:
+    elif method in _SENT_AS_IS and mode not in _VERIFIED:
         yield _foreign(
             ("tls", "mode"),
-            "`ldap` sends the password as it is, so the server must be verified",
+            f"`{method}` sends {_SENT_AS_IS[method]} as it is, so the server must be verified",
             "use `mode: verify-full`",
         )
     elif method == "clientCertificate" and mode == "disable":
