@@ -149,6 +149,13 @@ sql_auth = st.one_of(
     _method("password", username=texts, password=references),
     _method("ldap", username=texts, password=references),
     _method("clientCertificate", username=texts, **_pair),
+    _method(
+        "awsIam",
+        username=texts,
+        region=st.just("eu-central-1"),
+        accessKeyId=references,
+        secretAccessKey=references,
+    ),
 )
 
 _json = st.recursive(

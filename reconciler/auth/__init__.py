@@ -14,6 +14,7 @@ from pydantic import Field
 
 from reconciler.auth import aws_sigv4
 from reconciler.auth.api_key import ApiKeyAuth
+from reconciler.auth.aws_iam import AwsIamAuth
 from reconciler.auth.aws_sigv4 import AwsSigV4Auth
 from reconciler.auth.basic import BasicAuth
 from reconciler.auth.bearer import BearerAuth
@@ -40,7 +41,8 @@ ApiAuth: TypeAlias = Annotated[
     Field(discriminator="method"),
 ]
 SqlAuth: TypeAlias = Annotated[
-    NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth, Field(discriminator="method")
+    NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth | AwsIamAuth,
+    Field(discriminator="method"),
 ]
 
 

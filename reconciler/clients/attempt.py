@@ -49,7 +49,7 @@ class Login:
     #: how to log in, a value of `auth.method`
     method: str = "none"
     username: str = ""
-    #: None sends no password
+    #: or a token in its place; None sends nothing
     password: Secret | None = None
     #: `verify-full`, `verify-ca`, `require` or `disable`
     tls_mode: str = "disable"

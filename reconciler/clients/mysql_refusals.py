@@ -68,12 +68,17 @@ _MEANINGS = {
     3159: _TLS_REQUIRED,
     4151: sql_errors.LOGIN_REFUSED,
 }
-#: Method whose password is sent as it is -> what it means that a hash is asked for.
+#: Method whose password or token is sent as it is -> what it means that a hash is asked for.
 SENT_AS_IS = {
     "ldap": Meaning(
         reason=Reason.PROTOCOL_ERROR,
         message="the server checks the password itself and asks no directory",
         hint="use `auth: {method: password}`",
+    ),
+    "awsIam": Meaning(
+        reason=Reason.PROTOCOL_ERROR,
+        message="the server checks a password itself and takes no token; nothing was sent",
+        hint="let the user log in with tokens: `IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'`",
     ),
 }
 #: Ways to log in whose password a server keeps itself.

@@ -61,6 +61,11 @@ _OTHER_LOGIN = {
         message="the server checks the password itself and asks no directory; nothing was sent",
         hint="use `auth: {method: password}`",
     ),
+    "awsIam": Meaning(
+        reason=Reason.PROTOCOL_ERROR,
+        message="the server checks a password itself and takes no token; nothing was sent",
+        hint="let the user log in with tokens: `GRANT rds_iam TO` the user",
+    ),
     "clientCertificate": Meaning(
         reason=Reason.AUTH_FAILED,
         message="the server asks for a password and not for a client certificate",

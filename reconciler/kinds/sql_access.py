@@ -15,7 +15,7 @@ from reconciler.model import JsonObject
 _VERIFIED = ("verify-full", "verify-ca")
 _DEFAULT_MODE = "verify-full"
 #: Method -> what of it is sent as it is, so that only a verified server may have it.
-_SENT_AS_IS = {"ldap": "the password"}
+_SENT_AS_IS = {"ldap": "the password", "awsIam": "its token"}
 
 
 def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
@@ -46,7 +46,28 @@ def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
             "`auth` names the client certificate already",
             "delete one of the two",
         )
+    if method == "awsIam":
+        yield from _token_findings(spec, tls)
     yield from _tls_findings(row, tls, mode)
+
+
+def _token_findings(spec: JsonObject, tls: JsonObject) -> Iterator[kinds.Finding]:
+    """Yields what keeps a token from naming the server as AWS does."""
+    if "socket" in spec:
+        yield _foreign(
+            ("socket",),
+            "`awsIam` is for a server of AWS, and a socket is on this machine",
+            "name the server's `host`",
+        )
+        return
+    is_named = "serverName" in tls
+    if addresses.is_address(tls["serverName"] if is_named else spec.get("host", "")):
+        yield kinds.Finding(
+            code="E117",
+            path=("tls", "serverName") if is_named else ("host",),
+            message="a token names the server by its endpoint at AWS, never by an address",
+            hint="write the endpoint as `tls.serverName`",
+        )
 
 
 def _tls_findings(row: Engine, tls: JsonObject, mode: str) -> Iterator[kinds.Finding]:

@@ -121,6 +121,11 @@ def test_options_reach_the_driver_by_its_own_names() -> None:
     assert engines.ENGINES["clickhouse"].parameters({"compress": True}) == {"compress": True}
 
 
+def test_engines_of_amazon_rds_take_its_tokens() -> None:
+    takers = [row.name for row in engines.ROWS if "awsIam" in row.methods]
+    assert takers == ["postgresql", "mysql", "mariadb"]
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_every_server_takes_a_password(row: Engine) -> None:
     assert row.is_file or "password" in row.methods
