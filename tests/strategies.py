@@ -152,6 +152,13 @@ sql_auth = st.one_of(
     _method("accessToken", token=references),
     _method("keyPair", username=texts, key=references),
     _method("keyPair", username=texts, key=references, account=st.just("MYORG-MYACCOUNT")),
+    _method(
+        "awsIam",
+        username=texts,
+        region=st.just("eu-central-1"),
+        accessKeyId=references,
+        secretAccessKey=references,
+    ),
 )
 
 _json = st.recursive(

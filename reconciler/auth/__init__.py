@@ -15,6 +15,7 @@ from pydantic import Field
 from reconciler.auth import aws_sigv4
 from reconciler.auth.access_token import AccessTokenAuth
 from reconciler.auth.api_key import ApiKeyAuth
+from reconciler.auth.aws_iam import AwsIamAuth
 from reconciler.auth.aws_sigv4 import AwsSigV4Auth
 from reconciler.auth.basic import BasicAuth
 from reconciler.auth.bearer import BearerAuth
@@ -44,7 +45,7 @@ ApiAuth: TypeAlias = Annotated[
 #: Those whose credential every request of an engine's HTTP API carries in a header.
 SqlHeaderAuth: TypeAlias = AccessTokenAuth | KeyPairAuth
 SqlAuth: TypeAlias = Annotated[
-    NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth | SqlHeaderAuth,
+    NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth | SqlHeaderAuth | AwsIamAuth,
     Field(discriminator="method"),
 ]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 from importlib import import_module
-from typing import Annotated, Final, Literal, NoReturn, Protocol
+from typing import Annotated, Final, Literal, NoReturn, Protocol, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field
@@ -30,6 +31,11 @@ from reconciler.auth.exchange import (
 from reconciler.auth.spec_model import SecretReference, SpecModel, at, whole
 
 _NAME: Final = whole("[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+Region: TypeAlias = Annotated[
+    str,
+    Field(pattern=_NAME, description="Region of the service.", examples=["eu-central-1"]),
+]
+ALGORITHM: Final = "AWS4-HMAC-SHA256"
 #: What an error answer names as its code: a header, XML or JSON.
 _CODE: Final = re.compile(
     rb'(?:<Code>|"(?:__type|code|Code)"\s*:\s*"(?:[^"#]{0,200}#)?)([A-Za-z]{1,64})'
@@ -67,9 +73,7 @@ class AwsSigV4Auth(SpecModel):
     method: Literal["awsSigV4"] = Field(
         description="Signs each request as AWS wants it (Signature Version 4)."
     )
-    region: Annotated[str, Field(pattern=_NAME)] = Field(
-        description="Region of the service.", examples=["eu-central-1"]
-    )
+    region: Region
     service: Annotated[str, Field(pattern=_NAME)] = Field(
         description="Name of the service in signatures.", examples=["execute-api", "s3"]
     )
@@ -91,26 +95,28 @@ class AwsSigV4Auth(SpecModel):
             ConnectionFailed: DriverMissing, without botocore.
         """
         library = libraries.load("awsSigV4")
-        timestamp = f"{moment.now:%Y%m%dT%H%M%SZ}"
+        timestamp = stamp(moment.now)
         request = with_header(request, "X-Amz-Date", timestamp)
         if self.session_token is not None:
             token = header_value(secrets, at("sessionToken"))
             request = with_header(request, "X-Amz-Security-Token", token)
-        keys = _Keys(
-            access_key=header_value(secrets, at("accessKeyId")),
-            secret_key=header_value(secrets, at("secretAccessKey")),
-        )
+        keys = Keys.of(secrets)
         is_s3 = self.service == "s3"
         made = library.S3SigV4Auth if is_s3 else library.SigV4Auth
-        signer: _Signer = made(keys, self.service, self.region)
+        signer: Signer = made(keys, self.service, self.region)
         if is_s3:
             hashed = hashlib.sha256(request.body).hexdigest()
             request = with_header(request, "X-Amz-Content-SHA256", hashed)
         yield with_header(request, "Authorization", _credential(signer, request, timestamp))
 
 
-class _Keys:
-    """What botocore's signer reads of its credentials; the session token is a header already.
+def stamp(now: datetime) -> str:
+    """Returns `now`, which is UTC, as signatures have it."""
+    return f"{now:%Y%m%dT%H%M%SZ}"
+
+
+class Keys:
+    """What botocore's signer reads of its credentials; the session token is in the request already.
 
     Shows and pickles nothing of them.
     """
@@ -122,22 +128,35 @@ class _Keys:
         self.secret_key = secret_key
         self.token = None
 
+    @classmethod
+    def of(cls, secrets: Secrets) -> Keys:
+        """Returns the keys among the secrets of a connection.
+
+        Raises:
+            SecretError: one was not resolved, or no header can carry it.
+        """
+        return cls(
+            access_key=header_value(secrets, at("accessKeyId")),
+            secret_key=header_value(secrets, at("secretAccessKey")),
+        )
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("keys are not pickled or copied")
 
 
-class _Signer(Protocol):
+class Signer(Protocol):
     """The public steps of botocore's `SigV4Auth`, over its own request."""
 
     def headers_to_sign(self, request: object) -> object: ...
     def signed_headers(self, headers_to_sign: object) -> str: ...
+    def canonical_query_string(self, request: object) -> str: ...
     def canonical_request(self, request: object) -> str: ...
     def string_to_sign(self, request: object, canonical_request: str) -> str: ...
     def scope(self, request: object) -> str: ...
     def signature(self, string_to_sign: str, request: object) -> str: ...
 
 
-def _credential(signer: _Signer, request: Request, timestamp: str) -> str:
+def _credential(signer: Signer, request: Request, timestamp: str) -> str:
     """Returns the Authorization header."""
     awsrequest = import_module("botocore.awsrequest")  # which the signer has imported
     parts = urlsplit(request.url)
@@ -154,7 +173,7 @@ def _credential(signer: _Signer, request: Request, timestamp: str) -> str:
     text = signer.string_to_sign(signed, signer.canonical_request(signed))
     names = signer.signed_headers(signer.headers_to_sign(signed))
     return (
-        f"AWS4-HMAC-SHA256 Credential={signer.scope(signed)}, "
+        f"{ALGORITHM} Credential={signer.scope(signed)}, "
         f"SignedHeaders={names}, Signature={signer.signature(text, signed)}"
     )
 

@@ -28,6 +28,7 @@ class Library:
 #: Method -> its library.
 LIBRARIES: Final = {
     "oauth1": Library(module="authlib.oauth1.rfc5849.signature", extra="oauth"),
+    "awsIam": Library(module="botocore.auth", extra="aws"),
     "awsSigV4": Library(module="botocore.auth", extra="aws"),
 }
 

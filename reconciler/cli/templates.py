@@ -60,6 +60,11 @@ AUTH = {
         "username: REPORT\naccount: MYORG-MYACCOUNT # without region; default: from `host`\n"
         "key: {env: $NAME_KEY}\n"
         "# keyPassphrase: {env: $NAME_KEY_PASSPHRASE}",
+        "awsIam": "method: awsIam           # a token of AWS, for Amazon RDS and Aurora\n"
+        "username: report\nregion: eu-central-1\n"
+        "accessKeyId: {env: $NAME_ACCESS_KEY_ID}\n"
+        "secretAccessKey: {env: $NAME_SECRET_ACCESS_KEY}\n"
+        "# sessionToken: {env: $NAME_SESSION_TOKEN}   # of temporary keys",
         "none": "method: none",
     },
 }

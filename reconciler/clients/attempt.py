@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from reconciler.clients.tls_identity import Identity
 
 
+#: Modes of `tls` in which a server must prove who it is.
+VERIFIED_MODES = ("verify-full", "verify-ca")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     """Where to and as whom to connect; everything that a driver is told."""
@@ -45,7 +49,7 @@ class Login:
     #: how to log in, a value of `auth.method`
     method: str = "none"
     username: str = ""
-    #: None sends no password
+    #: or a token in its place; None sends nothing
     password: Secret | None = None
     #: value of the header that carries the credential, for engines that are HTTP APIs
     authorization: Secret | None = None
@@ -73,7 +77,7 @@ class Login:
     @property
     def is_verified(self) -> bool:
         """Whether the server must prove with a certificate who it is."""
-        return self.tls_mode in ("verify-full", "verify-ca")
+        return self.tls_mode in VERIFIED_MODES
 
     @property
     def certified_name(self) -> str:

@@ -177,7 +177,7 @@ class _Session(pymysql.connections.Connection):
         PyMySQL before 1.2 has no such check and logs in without TLS.
         """
         super()._get_server_information()  # type: ignore[misc]  # left out of the stubs
-        if self._login.method == "ldap":
+        if self._login.method in mysql_refusals.SENT_AS_IS:
             self._auth_plugin_name = "mysql_clear_password"  # else a hash would be sent unasked
         if self._login.tls_mode != "disable" and not self.server_capabilities & CLIENT.SSL:
             raise sql_errors.NO_TLS.at(StageName.TLS)

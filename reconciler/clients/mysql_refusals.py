@@ -11,6 +11,7 @@ import ssl
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NoReturn
 
 import pymysql
@@ -67,11 +68,19 @@ _MEANINGS = {
     3159: _TLS_REQUIRED,
     4151: sql_errors.LOGIN_REFUSED,
 }
-_NO_DIRECTORY = Meaning(
-    reason=Reason.PROTOCOL_ERROR,
-    message="the server checks the password itself and asks no directory",
-    hint="use `auth: {method: password}`",
-)
+#: Method whose password or token is sent as it is -> what it means that a hash is asked for.
+SENT_AS_IS = {
+    "ldap": Meaning(
+        reason=Reason.PROTOCOL_ERROR,
+        message="the server checks the password itself and asks no directory",
+        hint="use `auth: {method: password}`",
+    ),
+    "awsIam": Meaning(
+        reason=Reason.PROTOCOL_ERROR,
+        message="the server checks a password itself and takes no token; nothing was sent",
+        hint="let the user log in with tokens: `IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'`",
+    ),
+}
 #: Ways to log in whose password a server keeps itself.
 _HASHING = (
     "caching_sha2_password",
@@ -109,25 +118,15 @@ class NeverKey(bytes):
 
 
 class _Refuse:
-    """An authentication plugin that sends nothing."""
+    """An authentication plugin that sends nothing, and says why."""
 
-    def __init__(self, connection: pymysql.Connection) -> None:
+    def __init__(self, meaning: Meaning, connection: pymysql.Connection) -> None:
         del connection
+        self._meaning = meaning
 
     def authenticate(self, packet: object) -> NoReturn:
         del packet
-        raise sql_errors.CLEARTEXT_REFUSED.at(StageName.AUTH)
-
-
-class _RefuseToHash:
-    """An authentication plugin that sends nothing, where a directory has the password."""
-
-    def __init__(self, connection: pymysql.Connection) -> None:
-        del connection
-
-    def authenticate(self, packet: object) -> NoReturn:
-        del packet
-        raise _NO_DIRECTORY.at(StageName.AUTH)
+        raise self._meaning.at(StageName.AUTH)
 
 
 def refused_plugins(login: Login) -> dict[str, Callable[[pymysql.Connection], object]]:
@@ -137,14 +136,14 @@ def refused_plugins(login: Login) -> dict[str, Callable[[pymysql.Connection], ob
     password as it is, which only a server that has proved who it is may ask for; the full exchange
     of `sha256_password` does so too, and is left to TLS of any kind, as in MySQL's own client.
     """
-    if login.method == "ldap":
-        return dict.fromkeys(_HASHING, _RefuseToHash)
+    if login.method in SENT_AS_IS:
+        return dict.fromkeys(_HASHING, partial(_Refuse, SENT_AS_IS[login.method]))
     names = ["mysql_old_password"]
     if not login.is_verified:
         names += ["dialog", "mysql_clear_password"]
     if login.tls_mode == "disable":
         names += ["sha256_password"]
-    return dict.fromkeys(names, _Refuse)
+    return dict.fromkeys(names, partial(_Refuse, sql_errors.CLEARTEXT_REFUSED))
 
 
 @contextmanager
@@ -183,12 +182,18 @@ def _explain(error: Exception, login: Login, attempt: Attempt) -> ConnectionFail
     meaning = _MEANINGS.get(
         code, sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
     )
-    if meaning is sql_errors.LOGIN_REFUSED and login.password is None:
-        is_certified = login.method == "clientCertificate"
-        meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.PASSWORD_WANTED
+    if meaning is sql_errors.LOGIN_REFUSED:
+        meaning = _login_refused(login)
     if code in _OWN_CODES:
         return meaning.at(stage)
     return sql_errors.refused(attempt, meaning, str(code), str(error.args[1]))
+
+
+def _login_refused(login: Login) -> Meaning:
+    if login.password is not None:
+        return sql_errors.login_refused(login.method)
+    is_certified = login.method == "clientCertificate"
+    return sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.PASSWORD_WANTED
 
 
 def _broken(error: BaseException | None, attempt: Attempt) -> ConnectionFailed:

@@ -80,8 +80,8 @@ _ACCEPTED_LOGINS = {
     "verify-full": "none,scram-sha-256,md5,password",
 }
 #: The one way to log in that belongs to a method, whatever the mode: a directory needs the password
-#: as it is; with a certificate nothing more is to be asked for.
-_ONLY_LOGIN = {"ldap": "password", "clientCertificate": "none"}
+#: as it is, and so does AWS the token; with a certificate nothing more is to be asked for.
+_ONLY_LOGIN = {"ldap": "password", "awsIam": "password", "clientCertificate": "none"}
 #: Where systems keep their authorities in one file: Debian and Alpine, Fedora, SUSE, RHEL, BSD and
 #: macOS (the list of Go's crypto/x509). The OpenSSL inside psycopg knows another system's paths.
 _AUTHORITIES = (

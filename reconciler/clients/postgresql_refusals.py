@@ -61,6 +61,11 @@ _OTHER_LOGIN = {
         message="the server checks the password itself and asks no directory; nothing was sent",
         hint="use `auth: {method: password}`",
     ),
+    "awsIam": Meaning(
+        reason=Reason.PROTOCOL_ERROR,
+        message="the server checks a password itself and takes no token; nothing was sent",
+        hint="let the user log in with tokens: `GRANT rds_iam TO` the user",
+    ),
     "clientCertificate": Meaning(
         reason=Reason.AUTH_FAILED,
         message="the server asks for a password and not for a client certificate",
@@ -119,7 +124,7 @@ def explain_login(connection: PGconn, login: Login, attempt: Attempt) -> Connect
     if found is not None:
         code = found["code"]
         if connection.used_password and code.startswith(_LOGIN_CLASSES):
-            meaning = sql_errors.LOGIN_REFUSED
+            meaning = sql_errors.login_refused(login.method)
         elif code.startswith("28"):
             is_certified = login.method == "clientCertificate"
             meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.NOT_LET_IN

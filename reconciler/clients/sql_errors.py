@@ -21,6 +21,20 @@ LOGIN_REFUSED = Meaning(
     message="the user name or the password is refused",
     hint="check `auth.username` and the secret of `auth.password`",
 )
+#: What servers say of both is the same (PostgreSQL: "LDAP authentication failed for user").
+DIRECTORY_REFUSED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the directory refuses the user name or the password, or does not answer the server",
+    hint="check `auth.username` and the secret of `auth.password`; the server's log knows which",
+)
+TOKEN_REFUSED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the server refuses the token",
+    hint=(
+        "check the keys and `region` of `auth`, that `host` is the endpoint of AWS, this machine's"
+        " clock, and that the keys' policy allows rds-db:connect as this user"
+    ),
+)
 PASSWORD_WANTED = Meaning(
     reason=Reason.AUTH_FAILED,
     message="the server wants a user name and a password, and the manifest gives none",
@@ -103,6 +117,11 @@ CLEARTEXT_REFUSED = Meaning(
     message="the server asks for a login that is too weak here; the password was not sent",
     hint="verify the server, then a password may be sent: `tls: {mode: verify-full}`",
 )
+TOKEN_UNVERIFIED = Meaning(
+    reason=Reason.PROTOCOL_ERROR,
+    message="a token is sent to a server that has proved who it is, and to no other",
+    hint="verify the server: `tls: {mode: verify-full}`",
+)
 FILE_REQUESTED = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server asks for a file of this machine; it was not sent",
@@ -121,6 +140,14 @@ NOT_UNDERSTOOD = Meaning(
     message="the server's answer is not understood",
     hint="check that `port` belongs to a server of this engine",
 )
+
+#: Method -> what a refused login means, where it is not `LOGIN_REFUSED`.
+_REFUSED_BY_METHOD = {"ldap": DIRECTORY_REFUSED, "awsIam": TOKEN_REFUSED}
+
+
+def login_refused(method: str) -> Meaning:
+    """Returns what it means that a server refuses a login by `method` with a password."""
+    return _REFUSED_BY_METHOD.get(method, LOGIN_REFUSED)
 
 
 def refused(attempt: Attempt, meaning: Meaning, code: str, text: str) -> ConnectionFailed:

@@ -152,7 +152,7 @@ class Database:
         timeout = self._access.spec["timeout"]
         connect_s, query_s = parse_duration(timeout["connect"]), parse_duration(timeout["query"])
         async with self._turns, self._explaining():
-            await sql_probe.load(self._engine_name, self._tools.threads)
+            await sql_probe.load(self._access.spec, self._tools.threads)
             admission = await self._access.admitted(
                 login_s=connect_s + query_s, is_each_counted=True
             )

@@ -116,6 +116,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_address(host: str) -> bool:
+    """Returns whether a sound `host` is an address and no name."""
+    return ":" in host or host.replace(".", "").isdecimal()
+
+
 def secret_parameter(query: str) -> str:
     """Returns the name of the first parameter of `query` that carries a credential, or `""`."""
     for parameter in re.split("[&;]", query) if query else ():

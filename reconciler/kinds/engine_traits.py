@@ -59,8 +59,10 @@ class Option:
         return self.form.format(given) if isinstance(given, str) else given
 
 
-#: Every method of a server that speaks a protocol of its own.
-ALL_METHODS: Final = ("none", "password", "ldap", "clientCertificate")
+#: Of a server that speaks a protocol of its own.
+USUAL_METHODS: Final = ("none", "password", "ldap", "clientCertificate")
+#: What Amazon RDS has as well takes its tokens.
+RDS_METHODS: Final = (*USUAL_METHODS, "awsIam")
 PASSWORD_METHODS: Final = ("none", "password", "ldap")
 #: Where a password is sent as it is whoever checks it, there is nothing that `ldap` could add.
 HTTP_METHODS: Final = ("none", "password", "clientCertificate")
@@ -90,7 +92,7 @@ class Engine:
     #: the query of a scaffold; reads one row and needs no permission
     query: str = "select 1"
     #: values of `auth.method`; empty for a file
-    methods: tuple[str, ...] = ALL_METHODS
+    methods: tuple[str, ...] = USUAL_METHODS
     #: what `spec.options` may hold; anything else is an error
     options: tuple[Option, ...] = ()
     #: whether the driver can connect to a socket in the file system

@@ -17,6 +17,8 @@ _VERIFIED = ("verify-full", "verify-ca")
 _DEFAULT_MODE = "verify-full"
 #: Hosts whose first part is the account ("Connecting to your accounts" of Snowflake's manual).
 _NAMES_ACCOUNT = re.compile(r"\.snowflakecomputing\.(?:com|cn)\Z", re.IGNORECASE)
+#: Method -> what of it is sent as it is, so that only a verified server may have it.
+_SENT_AS_IS = {"ldap": "the password", "awsIam": "its token"}
 
 
 def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
@@ -29,10 +31,10 @@ def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
         yield _foreign(
             ("auth", "method"), f"`{row.name}` has no login by `{method}`", _one_of(row.methods)
         )
-    elif method == "ldap" and mode not in _VERIFIED:
+    elif method in _SENT_AS_IS and mode not in _VERIFIED:
         yield _foreign(
             ("tls", "mode"),
-            "`ldap` sends the password as it is, so the server must be verified",
+            f"`{method}` sends {_SENT_AS_IS[method]} as it is, so the server must be verified",
             "use `mode: verify-full`",
         )
     elif method == "clientCertificate" and mode == "disable":
@@ -54,6 +56,8 @@ def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
             message="`account` is required, since `host` does not begin with it",
             hint="write the account identifier, without region",
         )
+    if method == "awsIam":
+        yield from _token_findings(spec, tls)
     yield from _option_findings(row, spec.get("options", {}))
     yield from _tls_findings(row, tls, mode)
 
@@ -71,6 +75,25 @@ def _option_findings(row: Engine, given: JsonObject) -> Iterator[kinds.Finding]:
                 message=f"`options.{option.name}` is required for `{row.name}`",
                 hint=f"write `options: {{{option.name}: {option.schema['examples'][0]}}}`",
             )
+
+
+def _token_findings(spec: JsonObject, tls: JsonObject) -> Iterator[kinds.Finding]:
+    """Yields what keeps a token from naming the server as AWS does."""
+    if "socket" in spec:
+        yield _foreign(
+            ("socket",),
+            "`awsIam` is for a server of AWS, and a socket is on this machine",
+            "name the server's `host`",
+        )
+        return
+    is_named = "serverName" in tls
+    if addresses.is_address(tls["serverName"] if is_named else spec.get("host", "")):
+        yield kinds.Finding(
+            code="E117",
+            path=("tls", "serverName") if is_named else ("host",),
+            message="a token names the server by its endpoint at AWS, never by an address",
+            hint="write the endpoint as `tls.serverName`",
+        )
 
 
 def _tls_findings(row: Engine, tls: JsonObject, mode: str) -> Iterator[kinds.Finding]:

@@ -55,7 +55,7 @@ async def probe(
     began = time.monotonic()
     failure: ConnectionFailed | None = None
     try:
-        await load(target.spec["engine"], tools.threads)
+        await load(target.spec, tools.threads)
         began = time.monotonic()
         await _examine(target, secrets, tools, stages)
     except ConnectionFailed as error:
@@ -78,10 +78,17 @@ async def probe(
     )
 
 
-async def load(engine: str, threads: Executor) -> None:
-    """Imports the driver in a thread: some take seconds, and the loop has other probes to run."""
-    if not sql.is_loaded(engine):
-        await asyncio.get_running_loop().run_in_executor(threads, sql.load, engine)
+async def load(spec: JsonObject, threads: Executor) -> None:
+    """Imports in a thread what logs in: some take seconds, and the loop has other probes to run.
+
+    Raises:
+        ConnectionFailed: DriverMissing.
+    """
+    loop = asyncio.get_running_loop()
+    if not sql.is_loaded(spec["engine"]):
+        await loop.run_in_executor(threads, sql.load, spec["engine"])
+    if sql.makes_token(spec):
+        await loop.run_in_executor(threads, sql.load_tokens)
 
 
 async def _examine(
@@ -132,6 +139,7 @@ async def reached(
         secrets,
         identity=identity,
         authorization=authorization,
+        token=sql.token_of(spec, secrets, tools.redactor, tools.clock()),
         addresses=await _resolve(spec, attempt, tools.hops.network) if hops.is_direct else (),
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),

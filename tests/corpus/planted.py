@@ -336,7 +336,7 @@ def _mutual() -> JsonObject:
 
 
 def _certified() -> Iterator[JsonObject]:
-    """Yields databases whose client certificates have the same key and passphrase."""
+    """Yields databases whose client certificates have the same key, and one with keys of AWS."""
     pair = {
         "certificate": {"file": "secrets/client.pem"},
         "key": {"file": "secrets/client-key"},
@@ -348,6 +348,13 @@ def _certified() -> Iterator[JsonObject]:
     directory = {"method": "ldap", "username": "user", "password": {"env": "PG_PASSWORD"}}
     spec = {"engine": "postgresql", **place, "auth": directory, "tls": {"clientCertificate": pair}}
     yield _manifest("SqlConnection", "beside-key", spec)
+    signed = {key: value for key, value in _AUTH["aws"].items() if key != "service"}
+    by_token = {**signed, "method": "awsIam", "username": "user"}
+    yield _manifest(
+        "SqlConnection",
+        "by-token",
+        {**place, "engine": "mariadb", "host": "localhost", "auth": by_token},
+    )
 
 
 def _databases(ports: Mapping[str, int]) -> Iterator[JsonObject]:

@@ -505,6 +505,7 @@ def test_doctor_names_the_libraries_of_authentication(run: Run) -> None:
     shown = run("doctor").stdout
     assert re.search(r"oauth1 +authlib [0-9]", shown)
     assert re.search(r"awsSigV4 +botocore [0-9]", shown)
+    assert re.search(r"awsIam +botocore [0-9]", shown)
 
 
 def test_doctor_makes_no_state(run: Run) -> None:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the database servers that the tests start, where they are missing and we may.
+# Installs the servers that the tests start, where they are missing and we may: databases, and the
+# directory that one of them asks for passwords.
 #
 # Only server programs are needed: the tests run them as private processes on loopback. No service
 # of the system is started by the installation. Does nothing where all are present; says what is
@@ -15,6 +16,9 @@ if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev
 fi
 if ! command -v mariadbd >/dev/null; then
     missing="$missing mariadb-server-core"
+fi
+if ! command -v slapd >/dev/null; then
+    missing="$missing slapd"
 fi
 if [ -z "$missing" ]; then
     exit 0
@@ -49,6 +53,9 @@ for package in $missing; do
         install postgresql-common
         sed -i 's/^#* *create_main_cluster.*/create_main_cluster = false/' \
             /etc/postgresql-common/createcluster.conf
+    elif [ "$package" = slapd ]; then
+        # Its installation makes a directory of the system, unless told not to.
+        echo "slapd slapd/no_configuration boolean true" | debconf-set-selections
     fi
     install "$package"
 done

@@ -6,6 +6,7 @@ was sent, so that a test can say what never left the client.
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
@@ -47,6 +48,20 @@ class Peer:
 
     def serve(self, script: Callable[[Conversation], None]) -> None:
         """Runs `script` for one client after another until the listener is closed."""
+        for client in self._clients():
+            self._talk(client, script)
+
+    def serve_at_once(self, script: Callable[[Conversation], None]) -> None:
+        """Runs `script` for every client as it comes; waits for all of them when it is closed."""
+        threads = []
+        for client in self._clients():
+            thread = threading.Thread(target=self._talk, args=(client, script), name="sql-client")
+            thread.start()
+            threads.append(thread)
+        for thread in threads:
+            thread.join()
+
+    def _clients(self) -> Iterator[socket.socket]:
         while True:
             try:
                 client, _ = self._listener.accept()
@@ -54,8 +69,11 @@ class Peer:
                 return
             self.connections += 1
             client.settimeout(_PATIENCE_S)
-            with suppress(OSError), Conversation(self, client) as conversation:
-                script(conversation)
+            yield client
+
+    def _talk(self, client: socket.socket, script: Callable[[Conversation], None]) -> None:
+        with suppress(OSError), Conversation(self, client) as conversation:
+            script(conversation)
 
     def close(self) -> None:
         """Stops listening; wakes a thread that waits in `accept`."""
@@ -99,6 +117,20 @@ class Conversation:
             data += self.receive(1)
         return data
 
+    def relay(self, server: socket.socket) -> None:
+        """Lets the client talk to `server` from now on, until one of them leaves.
+
+        Both take turns in these protocols, so one thread does: a TLS connection stands no two.
+        """
+        ends = {self._client: server, server: self._client}
+        while True:
+            waiting = [end for end in ends if isinstance(end, ssl.SSLSocket) and end.pending()]
+            for end in waiting or select.select(list(ends), (), (), _PATIENCE_S)[0] or [None]:
+                data = end.recv(65536) if end else b""
+                if end is None or not data:
+                    return
+                ends[end].sendall(data)
+
     def start_tls(self, context: ssl.SSLContext) -> None:
         self._client = context.wrap_socket(self._client, server_side=True)
 
@@ -133,10 +165,11 @@ class Conversation:
 
 
 @contextmanager
-def sql_peer(script: Callable[[Conversation], None]) -> Iterator[Peer]:
-    """Serves `script` on a free loopback port for the length of the block."""
+def sql_peer(script: Callable[[Conversation], None], *, at_once: bool = False) -> Iterator[Peer]:
+    """Serves `script` on a free loopback port for the length of the block, `at_once` or in turn."""
     peer = Peer()
-    thread = threading.Thread(target=peer.serve, args=(script,), name="sql-peer")
+    serve = peer.serve_at_once if at_once else peer.serve
+    thread = threading.Thread(target=serve, args=(script,), name="sql-peer")
     thread.start()
     try:
         yield peer

@@ -37,7 +37,7 @@ CARRIERS = [
     pytest.param(
         Response(status=200, headers=(("X-Echo", SECRET),), body=SECRET.encode()), id="response"
     ),
-    pytest.param(aws_sigv4._Keys(access_key=SECRET, secret_key=SECRET), id="keys of AWS"),
+    pytest.param(aws_sigv4.Keys(access_key=SECRET, secret_key=SECRET), id="keys of AWS"),
     pytest.param(http_request.parse(f"https://a.example/?key={SECRET}"), id="origin"),
     pytest.param(make_redactor(), id="redactor"),
     pytest.param(Environment({"TOKEN": SECRET}), id="environment"),

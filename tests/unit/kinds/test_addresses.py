@@ -151,3 +151,11 @@ def test_loopback_is_told_by_its_usual_spellings(host: str, expected: bool) -> N
 )
 def test_parameters_that_carry_credentials_are_known(query: str, name: str) -> None:
     assert addresses.secret_parameter(query) == name
+
+
+@pytest.mark.parametrize(
+    ("host", "is_address"),
+    [("10.0.0.7", True), ("::1", True), ("db-7.internal", False), ("db7", False), ("", False)],
+)
+def test_an_address_is_told_from_a_name(host: str, is_address: bool) -> None:
+    assert addresses.is_address(host) is is_address

@@ -125,6 +125,11 @@ def test_options_reach_the_driver_by_its_own_names() -> None:
     assert engines.ENGINES["clickhouse"].parameters({"compress": True}) == {"compress": True}
 
 
+def test_engines_of_amazon_rds_take_its_tokens() -> None:
+    takers = [row.name for row in engines.ROWS if "awsIam" in row.methods]
+    assert takers == ["postgresql", "mysql", "mariadb"]
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_every_server_has_a_login_of_the_schema(row: Engine) -> None:
     spec = kinds.schema("SqlConnection")["$defs"]["ServerSpec"]["properties"]

@@ -221,6 +221,13 @@ def test_the_endpoint_says_where_and_as_whom(spec: dict[str, Any], endpoint: End
 CERTIFICATE = {"certificate": {"file": "a.pem"}, "key": {"env": "KEY"}}
 BY_CERTIFICATE = {"method": "clientCertificate", "username": "report", **CERTIFICATE}
 BY_DIRECTORY = {**PASSWORD, "method": "ldap"}
+BY_TOKEN = {
+    "method": "awsIam",
+    "username": "report",
+    "region": "eu-central-1",
+    "accessKeyId": {"env": "ID"},
+    "secretAccessKey": {"env": "KEY"},
+}
 MODE, OWN = ("tls", "mode"), ("tls", "clientCertificate")
 
 
@@ -238,6 +245,24 @@ MODE, OWN = ("tls", "mode"), ("tls", "clientCertificate")
             MODE,
             "`ldap` sends the password as it is, so the server must be verified",
             id="directory-unverified",
+        ),
+        pytest.param(
+            {"auth": BY_TOKEN, "tls": {"mode": "require"}},
+            MODE,
+            "`awsIam` sends its token as it is, so the server must be verified",
+            id="token-unverified",
+        ),
+        pytest.param(
+            {"auth": BY_TOKEN, "socket": "/run/postgresql/.s.PGSQL.5432", "host": None},
+            ("socket",),
+            "`awsIam` is for a server of AWS, and a socket is on this machine",
+            id="token-to-a-socket",
+        ),
+        pytest.param(
+            {"engine": "redshift", "auth": BY_TOKEN},
+            ("auth", "method"),
+            "`redshift` has no login by `awsIam`",
+            id="token-for-another-engine",
         ),
         pytest.param(
             {"auth": BY_CERTIFICATE, "tls": {"mode": "disable"}},
@@ -268,14 +293,35 @@ MODE, OWN = ("tls", "mode"), ("tls", "clientCertificate")
 def test_what_an_engine_or_mode_cannot_do_is_said(
     changes: dict[str, Any], path: Path, message: str
 ) -> None:
-    (finding,) = sql.checks(make_server(**changes))
+    given = {name: value for name, value in make_server(**changes).items() if value is not None}
+    (finding,) = sql.checks(given)
     assert (finding.code, finding.path, finding.message) == ("E113", path, message)
 
 
-@pytest.mark.parametrize("auth", [BY_CERTIFICATE, BY_DIRECTORY])
+@pytest.mark.parametrize("auth", [BY_CERTIFICATE, BY_DIRECTORY, BY_TOKEN])
 def test_a_login_over_verified_tls_is_fine(auth: dict[str, Any]) -> None:
     tls = {"mode": "verify-ca", "serverName": "db.internal", "minimumVersion": "1.3"}
     assert found(make_server(auth=auth, tls=tls)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        pytest.param({"host": "10.4.7.12"}, ("host",), id="address"),
+        pytest.param({"host": "2001:db8::7"}, ("host",), id="IPv6"),
+        pytest.param({"tls": {"serverName": "10.4.7.12"}}, ("tls", "serverName"), id="certificate"),
+    ],
+)
+def test_a_token_is_for_a_name(changes: dict[str, Any], path: Path) -> None:
+    assert found(make_server(auth=BY_TOKEN, **changes)) == [("E117", path)]
+    tls = {"serverName": "cloud.cx1.eu-central-1.rds.amazonaws.com"}
+    assert found(make_server(auth=BY_TOKEN, host="10.4.7.12", tls=tls)) == []
+
+
+def test_a_token_without_a_host_is_one_mistake() -> None:
+    spec = make_server(auth=BY_TOKEN)
+    del spec["host"]
+    assert found(spec) == [("E103", ("host",))]
 
 
 def test_a_wrong_name_of_the_certificate_is_an_invalid_host() -> None:
