@@ -99,6 +99,13 @@ class OperatorSecrets:
     aws: AwsAccount | None = None
 
 
+#: Source that asks a server -> what the operator file must name in the table of its name; the field
+#: of `OperatorSecrets` has that name as well.
+_ACCOUNTS = {"vault": "server", "aws": "account"}
+#: Sources whose references nobody but the operator file judges.
+_BY_GRANT = frozenset({"systemdCredential", "exec", *_ACCOUNTS})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretPolicy:
     """Which secret references manifests may use."""
@@ -131,7 +138,7 @@ class SecretPolicy:
                 return self._file_denial(path, public=public) or self._operator_denial(reference)
             case {"keyring": {"service": str(service)}}:
                 return self._keyring_denial(service)
-            case {"systemdCredential": _} | {"vault": _} | {"exec": _} | {"aws": _}:
+            case _ if next(iter(reference), "") in _BY_GRANT:
                 return self._operator_denial(reference)
             case _:
                 return "no such secret source exists"
@@ -142,11 +149,10 @@ class SecretPolicy:
         It lacks all of them where there is no operator file.
         """
         given = self.operator or OperatorSecrets()
+        source = next(iter(reference), "")
         match reference:
-            case {"vault": _} if given.vault is None:
-                return "the operator file names no server in `[secrets.vault]`"
-            case {"aws": _} if given.aws is None:
-                return "the operator file names no account in `[secrets.aws]`"
+            case _ if source in _ACCOUNTS and getattr(given, source) is None:
+                return f"the operator file names no {_ACCOUNTS[source]} in `[secrets.{source}]`"
             case {"age": _} if not given.age_identities:
                 return "the operator file names no identity in `secrets.age.identities`"
             case {"exec": [*argv]} if not any(
