@@ -17,6 +17,7 @@ import pyrage  # type: ignore[import-untyped]
 import pytest
 from keyring.backend import KeyringBackend
 
+from reconciler import config
 from reconciler.errors import SecretError
 from reconciler.model import Json, JsonObject
 from reconciler.redact import Redactor
@@ -46,7 +47,7 @@ class Case:
     refused_reference: JsonObject = field(default_factory=dict)
 
     def secrets(self, redactor: Redactor | None = None) -> Secrets:
-        return Secrets(self.policy, self.environment, redactor or Redactor())
+        return Secrets(self.policy, self.environment, redactor or Redactor(), clock=config.now)
 
 
 class Drawer(KeyringBackend):
@@ -259,7 +260,7 @@ def test_value_and_the_sources_own_secrets_are_redacted(case: Case, value: str) 
 def test_what_nobody_granted_is_refused(case: Case) -> None:
     reference = case.refused_reference or case.reference
     with pytest.raises(SecretError) as caught:
-        Secrets(case.refused, case.environment, Redactor()).resolve(reference)
+        Secrets(case.refused, case.environment, Redactor(), clock=config.now).resolve(reference)
     assert case.why in caught.value.message
 
 
