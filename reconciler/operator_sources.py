@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reconciler import toml_table
-from reconciler.settings import AwsAccount, OperatorSecrets, VaultLogin, VaultServer
+from reconciler.settings import AwsAccount, GcpAccount, OperatorSecrets, VaultLogin, VaultServer
 
 if TYPE_CHECKING:
     from reconciler.model import Json
@@ -109,14 +109,17 @@ def _aws(timeout: float = 10.0, **others: Json) -> AwsAccount:
     return AwsAccount(timeout_s=timeout, **others)
 
 
+def _gcp(timeout: float = 10.0, **others: Json) -> GcpAccount:
+    return GcpAccount(timeout_s=timeout, **others)
+
+
 def _secrets(
     *,
     file_roots: tuple[str, ...] = (),
     exec: Mapping[str, Json] | None = None,  # noqa: A002 -- the table's name
     keyring: Mapping[str, Json] | None = None,
     age: Mapping[str, Json] | None = None,
-    vault: VaultServer | None = None,
-    aws: AwsAccount | None = None,
+    **servers: Json,
 ) -> OperatorSecrets:
     programs = exec or {}
     return OperatorSecrets(
@@ -125,8 +128,7 @@ def _secrets(
         exec_timeout_s=programs.get("timeout", 10.0),
         keyring_allow=(keyring or {}).get("allow", ()),
         age_identities=(age or {}).get("identities", ()),
-        vault=vault,
-        aws=aws,
+        **servers,
     )
 
 
@@ -167,6 +169,7 @@ _KEYS: dict[str, toml_table.Read] = dict.fromkeys(
     ("access_key_id", "secret_access_key", "session_token"), _reference
 )
 _AWS: dict[str, toml_table.Read] = {"region": toml_table.text, "endpoint": _url, **_KEYS, **_SERVER}
+_GCP: dict[str, toml_table.Read] = {"key": _reference, "endpoint": _url, **_SERVER}
 _SECRETS: dict[str, toml_table.Read] = {
     "file_roots": toml_table.list_of(toml_table.path),
     "exec": toml_table.table({"allow": toml_table.list_of(_command), "timeout": _timeout}),
@@ -174,4 +177,5 @@ _SECRETS: dict[str, toml_table.Read] = {
     "age": toml_table.table({"identities": toml_table.list_of(toml_table.path)}),
     "vault": toml_table.table(_VAULT, _vault, ("address", "auth")),
     "aws": toml_table.table(_AWS, _aws, ("region", "access_key_id", "secret_access_key")),
+    "gcp": toml_table.table(_GCP, _gcp, ("key",)),
 }

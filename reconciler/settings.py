@@ -82,6 +82,20 @@ class AwsAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GcpAccount:
+    """Access to Google Secret Manager; the key is a reference that the operator wrote."""
+
+    #: in place of Google's own, or empty
+    endpoint: str = ""
+    #: path of a file with the authorities to trust, or empty
+    ca: str = ""
+    #: for one secret, the token included
+    timeout_s: float = 10.0
+    #: the JSON key of a service account
+    key: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSecrets:
     """What the operator file grants beyond the default."""
 
@@ -97,11 +111,12 @@ class OperatorSecrets:
     age_identities: tuple[str, ...] = ()
     vault: VaultServer | None = None
     aws: AwsAccount | None = None
+    gcp: GcpAccount | None = None
 
 
 #: Source that asks a server -> what the operator file must name in the table of its name; the field
 #: of `OperatorSecrets` has that name as well.
-_ACCOUNTS = {"vault": "server", "aws": "account"}
+_ACCOUNTS = {"vault": "server", "aws": "account", "gcp": "account"}
 #: Sources whose references nobody but the operator file judges.
 _BY_GRANT = frozenset({"systemdCredential", "exec", *_ACCOUNTS})
 

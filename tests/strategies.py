@@ -41,6 +41,8 @@ references |= st.sampled_from(
         {"age": {"file": "secrets/orders.age"}},
         {"aws": {"secretId": "prod/orders"}},
         {"aws": {"secretId": "arn:aws:secretsmanager:eu-central-1:1:secret:a", "key": "b"}},
+        {"gcp": {"project": "prod-data", "secret": "Orders_1"}},
+        {"gcp": {"project": "example.com:data", "secret": "a", "version": 3.0, "key": "b"}},
     ]
 )
 public_references = st.builds(lambda name: {"file": f"{name}.pem"}, words)
@@ -296,6 +298,8 @@ oddities: st.SearchStrategy[Any] = st.sampled_from(
         {"systemdCredential": ".."},
         {"age": "x"},
         {"keyring": {"service": "x"}},
+        {"gcp": {"secret": "x"}},
+        {"gcp": {"project": "a/b", "secret": "x/y", "version": 0}},
         {"method": "bearer"},
         {"method": "nosuch"},
         {"method": None},

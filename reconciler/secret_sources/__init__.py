@@ -68,6 +68,7 @@ SECRET_SOURCES = {
     "keyring": "reconciler.secret_sources.keyring:KeyringSource",
     "age": "reconciler.secret_sources.age:AgeSource",
     "aws": "reconciler.secret_sources.aws:AwsSource",
+    "gcp": "reconciler.secret_sources.gcp:GcpSource",
 }
 #: Sources that answer at once. All others wait for a server or a program: who must not wait asks
 #: `Secrets.is_at_hand` first.

@@ -22,8 +22,16 @@ from reconciler.errors import SecretError
 from reconciler.model import Json, JsonObject
 from reconciler.redact import Redactor
 from reconciler.secret_sources import QUICK_SOURCES, SECRET_SOURCES, Secrets, describe
-from reconciler.settings import AwsAccount, OperatorSecrets, SecretPolicy, VaultLogin, VaultServer
+from reconciler.settings import (
+    AwsAccount,
+    GcpAccount,
+    OperatorSecrets,
+    SecretPolicy,
+    VaultLogin,
+    VaultServer,
+)
 from tests.corpus.canary import leaks, make_canary
+from tests.servers.secret_manager import secret_manager
 from tests.servers.secrets_manager import ACCESS_KEY_ID, REGION, secrets_manager
 from tests.servers.vault import vault
 
@@ -207,6 +215,23 @@ def _aws(bench: Bench) -> Case:
     )
 
 
+def _gcp(bench: Bench) -> Case:
+    document = json.dumps({"password": bench.value})
+    google = bench.running.enter_context(secret_manager({"prod/orders": [document]}))
+    account = GcpAccount(
+        endpoint=google.server.url, key={"file": bench.write("key.json", google.key_text)}
+    )
+    return Case(
+        reference={"gcp": {"project": "prod", "secret": "orders", "key": "password"}},
+        missing={"gcp": {"project": "prod", "secret": "other", "key": "password"}},
+        says="the secret other of the Google project prod does not exist",
+        policy=bench.policy(gcp=account),
+        own=(google.key["private_key"],),
+        refused=bench.policy(),
+        why="the operator file names no account",
+    )
+
+
 CASES = {
     "env": _env,
     "file": _file,
@@ -216,6 +241,7 @@ CASES = {
     "keyring": _keyring,
     "age": _age,
     "aws": _aws,
+    "gcp": _gcp,
 }
 
 

@@ -26,6 +26,7 @@ from tests.servers.certificates import Authority
 from tests.servers.http import Client, Route, Server, http_server
 from tests.servers.http_routes import json_body
 from tests.servers.proxies import ProxyServer, proxy_server
+from tests.servers.secret_manager import secret_manager
 from tests.servers.secrets_manager import ACCESS_KEY_ID, REGION, secrets_manager
 from tests.servers.ssh import SshServer, ssh_server
 from tests.servers.vault import ROLE_ID, vault
@@ -103,10 +104,11 @@ _SOURCES: Mapping[str, JsonObject] = {
     "keyring": {"keyring": {"service": "reconciler", "username": "orders"}},
     "age": {"age": {"file": "secrets/orders.age"}},
     "aws": {"aws": {"secretId": "orders", "key": "token"}},
+    "gcp": {"gcp": {"project": "prod", "secret": "orders", "key": "token"}},
     "systemdCredential": {"systemdCredential": "orders"},
 }
 #: Secrets that these sources need for themselves.
-_OWN = ("secret id of Vault", "token of Vault", "key of AWS")
+_OWN = ("secret id of Vault", "token of Vault", "key of AWS", "token of Google")
 #: How many endpoints there are.
 APIS = len(_AUTH) * len(STATUSES) + len(_SOURCES)
 _OPERATOR = """
@@ -125,6 +127,9 @@ region = "{region}"
 endpoint = "{aws}"
 access_key_id = {{env = "AWS_KEY_ID"}}
 secret_access_key = {{file = "{own}/aws-key"}}
+[secrets.gcp]
+endpoint = "{gcp}"
+key = {{file = "{own}/google.json"}}
 """
 _KEYRING = """
 import keyring
@@ -238,15 +243,25 @@ def _sources(folder: Path, canaries: dict[str, str]) -> Iterator[dict[str, str]]
     for name, content in contents.items():
         (own / name).write_text(content)
         (own / name).chmod(0o600)
-    document = json.dumps({"token": canaries["aws"], "other": 1})
+    documents = {name: json.dumps({"token": canaries[name], "other": 1}) for name in ("aws", "gcp")}
     with (
         vault({"secret/apps/orders": [{"token": canaries["vault"]}]}) as peer,
-        secrets_manager({"orders": document}, canaries["key of AWS"]) as manager,
+        secrets_manager({"orders": documents["aws"]}, canaries["key of AWS"]) as manager,
+        secret_manager({"prod/orders": [documents["gcp"]]}) as google,
     ):
         peer.secret_id = canaries["secret id of Vault"]
         peer.next_token = canaries["token of Vault"]
+        google.next_token = canaries["token of Google"]
+        canaries["key of Google"] = google.key["private_key"]
+        (own / "google.json").write_text(google.key_text)
+        (own / "google.json").chmod(0o600)
         granted = _OPERATOR.format(
-            vault=peer.server.url, aws=manager.server.url, own=own, role=ROLE_ID, region=REGION
+            vault=peer.server.url,
+            aws=manager.server.url,
+            gcp=google.server.url,
+            own=own,
+            role=ROLE_ID,
+            region=REGION,
         )
         (own / "operator.toml").write_text(granted)
         (own / "operator.toml").chmod(0o600)

@@ -13,6 +13,7 @@ from reconciler.grants import Grant
 from reconciler.network import NetworkPolicy
 from reconciler.settings import (
     AwsAccount,
+    GcpAccount,
     OperatorSecrets,
     SecretPolicy,
     VaultLogin,
@@ -72,6 +73,10 @@ def test_file_says_everything(file: Path) -> None:
         access_key_id = {env = "KEY_ID"}
         secret_access_key = {env = "KEY"}
         session_token = {env = "SESSION"}
+        [secrets.gcp]
+        key = {file = "/etc/reconciler/google.json"}
+        endpoint = "https://secretmanager.example.com/"
+        timeout = "5s"
         """,
     ) == OperatorSecrets(
         file_roots=("/srv/secrets", "/opt/secrets"),
@@ -92,6 +97,11 @@ def test_file_says_everything(file: Path) -> None:
             access_key_id={"env": "KEY_ID"},
             secret_access_key={"env": "KEY"},
             session_token={"env": "SESSION"},
+        ),
+        gcp=GcpAccount(
+            key={"file": "/etc/reconciler/google.json"},
+            endpoint="https://secretmanager.example.com",
+            timeout_s=5.0,
         ),
     )
 
@@ -134,7 +144,7 @@ def test_logins_to_vault(file: Path, auth: str, expected: VaultLogin) -> None:
         pytest.param(
             "[secrets]\n\nenv_allow = []\n",
             "FILE:3: `secrets.env_allow` is no setting = use one of: age, aws, exec, file_roots, "
-            "keyring, vault",
+            "gcp, keyring, vault",
             id="key of the project file",
         ),
         pytest.param(
@@ -146,6 +156,16 @@ def test_logins_to_vault(file: Path, auth: str, expected: VaultLogin) -> None:
             '[secrets.vault]\naddress = "https://v"\n',
             "FILE:1: `secrets.vault.auth` is required",
             id="no login",
+        ),
+        pytest.param(
+            '[secrets.gcp]\nkey = "the key itself"\n',
+            'FILE:2: `secrets.gcp.key` must be {env = "NAME"} or {file = "/path"}, not',
+            id="key of Google itself",
+        ),
+        pytest.param(
+            '[secrets.gcp]\nendpoint = "https://a"\n',
+            "FILE:1: `secrets.gcp.key` is required",
+            id="no key of Google",
         ),
         pytest.param("secrets = 1\n", "FILE:1: `secrets` must be a table", id="no table"),
         pytest.param(

@@ -7,6 +7,7 @@ import pytest
 from reconciler.model import JsonObject
 from reconciler.settings import (
     AwsAccount,
+    GcpAccount,
     OperatorSecrets,
     SecretPolicy,
     VaultLogin,
@@ -74,6 +75,7 @@ def test_project_may_narrow_the_folders_but_not_those_of_public_material() -> No
 
 VAULT = {"vault": {"path": "apps/orders", "field": "password"}}
 AWS = {"aws": {"secretId": "orders"}}
+GCP = {"gcp": {"project": "prod", "secret": "orders"}}
 AGE = {"age": {"file": "orders.age"}}
 EXEC = {"exec": ["/bin/pass", "show", "orders"]}
 GRANTED = OperatorSecrets(
@@ -85,10 +87,13 @@ GRANTED = OperatorSecrets(
         address="https://vault", login=VaultLogin(method="token", secret={"env": "T"})
     ),
     aws=AwsAccount(region="r", access_key_id={"env": "A"}, secret_access_key={"env": "B"}),
+    gcp=GcpAccount(key={"file": "/k"}),
 )
 
 
-@pytest.mark.parametrize("reference", [VAULT, AWS, AGE, EXEC], ids=lambda given: next(iter(given)))
+@pytest.mark.parametrize(
+    "reference", [VAULT, AWS, GCP, AGE, EXEC], ids=lambda given: next(iter(given))
+)
 def test_operator_file_grants_and_its_absence_is_judged_when_a_secret_is_read(
     reference: JsonObject,
 ) -> None:

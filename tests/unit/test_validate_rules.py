@@ -97,7 +97,7 @@ def said(text: str) -> list[str]:
         pytest.param(
             "auth: {method: bearer, token: {nowhere: a}}",
             "E303 the reference in `spec.auth.token` names no known source: use `env`, `file`, "
-            "`store`, `systemdCredential`, `vault`, `exec`, `keyring`, `age` or `aws` = "
+            "`store`, `systemdCredential`, `vault`, `exec`, `keyring`, `age`, `aws` or `gcp` = "
             "write `token: {env: CRM_TOKEN}`",
             id="unknown source",
         ),

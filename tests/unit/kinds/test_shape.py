@@ -238,6 +238,7 @@ def test_known_fields_are_found_deep_inside_a_branch() -> None:
         "env",
         "exec",
         "file",
+        "gcp",
         "keyring",
         "store",
         "systemdCredential",
