@@ -13,7 +13,6 @@ import json
 import re
 import time
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from reconciler.auth import oauth2_jwt, oauth2_requests
 from reconciler.auth.exchange import Moment, Request, Response
@@ -139,15 +138,10 @@ _MAKE = "create a JSON key for the service account, and name the file in the ope
 
 def _is_safe(url: str) -> bool:
     """Whether what is sent to `url` is encrypted, or stays on this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
+    if addresses.url_problem(url):
         return False
-    is_whole = bool(host) and "@" not in parts.netloc and not re.search(r"[^\x21-\x7e]", url)
-    return is_whole and (
-        parts.scheme == "https" or (parts.scheme == "http" and addresses.is_loopback(host))
-    )
+    parts = addresses.split_url(url)
+    return parts.scheme == "https" or addresses.is_loopback(parts.host)
 
 
 def _refused(refusal: TokenRefused, _: Response) -> SecretError | None:
