@@ -44,7 +44,7 @@ class Answer:
 def ask(request: Request, *, server: str, ca: str, timeout_s: float) -> Answer:
     """Returns the answer to `request`, read as JSON; raises as `send`."""
     answer = send(request, server=server, ca=ca, timeout_s=timeout_s)
-    return Answer(status=answer.status, data=_parsed(answer.body))
+    return Answer(status=answer.status, data=parsed(answer.body))
 
 
 def send(request: Request, *, server: str, ca: str, timeout_s: float) -> Response:
@@ -79,7 +79,8 @@ def send(request: Request, *, server: str, ca: str, timeout_s: float) -> Respons
         raise SecretError(f"{server} does not answer in time") from None
 
 
-def _parsed(body: bytes) -> Json:
+def parsed(body: bytes) -> Json:
+    """Returns what `body` says in JSON, None where it is none."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):  # the text of a ValueError holds the body
