@@ -5,12 +5,20 @@ Beside `operator_file`, which reads the file and everything else in it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reconciler import toml_table
-from reconciler.settings import AwsAccount, GcpAccount, OperatorSecrets, VaultLogin, VaultServer
+from reconciler.settings import (
+    AwsAccount,
+    AzureVault,
+    GcpAccount,
+    OperatorSecrets,
+    VaultLogin,
+    VaultServer,
+)
 
 if TYPE_CHECKING:
     from reconciler.model import Json
@@ -113,6 +121,28 @@ def _gcp(timeout: float = 10.0, **others: Json) -> GcpAccount:
     return GcpAccount(timeout_s=timeout, **others)
 
 
+def _azure(raw: Json, where: toml_table.Where) -> AzureVault:
+    vault: AzureVault = _AZURE(raw, where)
+    by_certificate = bool(vault.certificate), vault.private_key is not None
+    if by_certificate != ((vault.client_secret is None),) * 2:
+        raise toml_table.Wrong(
+            where, "must have either `client_secret`, or `certificate` and `private_key`"
+        )
+    return vault
+
+
+def _make_azure(*, vault: str, timeout: float = 10.0, **others: Json) -> AzureVault:
+    return AzureVault(address=vault, timeout_s=timeout, **others)
+
+
+def _tenant(raw: Json, where: toml_table.Where) -> str:
+    """Returns the id or the domain of a tenant, which is a part of a URL."""
+    text = toml_table.text(raw, where)
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9.-]*", text):
+        raise toml_table.Wrong(where, "must be the id of a tenant, or one of its domains")
+    return text
+
+
 def _secrets(
     *,
     file_roots: tuple[str, ...] = (),
@@ -170,6 +200,18 @@ _KEYS: dict[str, toml_table.Read] = dict.fromkeys(
 )
 _AWS: dict[str, toml_table.Read] = {"region": toml_table.text, "endpoint": _url, **_KEYS, **_SERVER}
 _GCP: dict[str, toml_table.Read] = {"key": _reference, "endpoint": _url, **_SERVER}
+_AZURE = toml_table.table(
+    {
+        **dict.fromkeys(("vault", "authority", "resource"), _url),
+        "tenant": _tenant,
+        "client_id": toml_table.text,
+        **dict.fromkeys(("client_secret", "private_key"), _reference),
+        "certificate": toml_table.path,
+        **_SERVER,
+    },
+    _make_azure,
+    ("vault", "tenant", "client_id"),
+)
 _SECRETS: dict[str, toml_table.Read] = {
     "file_roots": toml_table.list_of(toml_table.path),
     "exec": toml_table.table({"allow": toml_table.list_of(_command), "timeout": _timeout}),
@@ -178,4 +220,5 @@ _SECRETS: dict[str, toml_table.Read] = {
     "vault": toml_table.table(_VAULT, _vault, ("address", "auth")),
     "aws": toml_table.table(_AWS, _aws, ("region", "access_key_id", "secret_access_key")),
     "gcp": toml_table.table(_GCP, _gcp, ("key",)),
+    "azure": _azure,
 }

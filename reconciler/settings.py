@@ -96,6 +96,32 @@ class GcpAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AzureVault:
+    """A vault of Azure Key Vault, and the application that reads it.
+
+    The application proves who it is by a secret, or by a certificate with its private key; these
+    are references that the operator wrote.
+    """
+
+    #: `https://NAME.vault.azure.net`
+    address: str
+    #: id or domain of the tenant
+    tenant: str
+    client_id: str
+    client_secret: JsonObject | None = None
+    #: path of a PEM file, or empty
+    certificate: str = ""
+    private_key: JsonObject | None = None
+    #: who gives tokens, and for what, in place of those of the public cloud, or empty
+    authority: str = ""
+    resource: str = ""
+    #: path of a file with the authorities to trust, or empty
+    ca: str = ""
+    #: for one secret, the token included
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSecrets:
     """What the operator file grants beyond the default."""
 
@@ -112,11 +138,12 @@ class OperatorSecrets:
     vault: VaultServer | None = None
     aws: AwsAccount | None = None
     gcp: GcpAccount | None = None
+    azure: AzureVault | None = None
 
 
 #: Source that asks a server -> what the operator file must name in the table of its name; the field
 #: of `OperatorSecrets` has that name as well.
-_ACCOUNTS = {"vault": "server", "aws": "account", "gcp": "account"}
+_ACCOUNTS = {"vault": "server", "aws": "account", "gcp": "account", "azure": "vault"}
 #: Sources whose references nobody but the operator file judges.
 _BY_GRANT = frozenset({"systemdCredential", "exec", *_ACCOUNTS})
 

@@ -157,6 +157,24 @@ class GcpSecret(SpecModel):
     )
 
 
+class AzureSecret(SpecModel):
+    """A secret of Azure Key Vault; the operator file names the vault and who reads it."""
+
+    secret: Annotated[str, Field(pattern=whole("[A-Za-z0-9-]+"), max_length=127)] = Field(
+        description="Name of the secret.", examples=["orders-password"]
+    )
+    version: Annotated[str, Field(pattern=whole("[0-9a-fA-F]{32}"))] | None = Field(
+        default=None,
+        description="Version of the secret; the newest where it is left out.",
+        examples=["4387e9f3d6e14c459867679a90fd0f79"],
+    )
+    key: Text | None = Field(
+        default=None,
+        description="Key in a secret that is a JSON object; all of it where it is left out.",
+        examples=["password"],
+    )
+
+
 class SecretReference(SpecModel):
     """Where a secret is; exactly one source. The secret itself is never written in a manifest."""
 
@@ -213,6 +231,11 @@ class SecretReference(SpecModel):
         default=None,
         description="Secret of Google Secret Manager.",
         examples=[{"project": "prod-data", "secret": "orders-password"}],
+    )
+    azure: AzureSecret | None = Field(
+        default=None,
+        description="Secret of Azure Key Vault.",
+        examples=[{"secret": "orders-password"}],
     )
 
     @model_validator(mode="after")

@@ -69,6 +69,7 @@ SECRET_SOURCES = {
     "age": "reconciler.secret_sources.age:AgeSource",
     "aws": "reconciler.secret_sources.aws:AwsSource",
     "gcp": "reconciler.secret_sources.gcp:GcpSource",
+    "azure": "reconciler.secret_sources.azure:AzureSource",
 }
 #: Sources that answer at once. All others wait for a server or a program: who must not wait asks
 #: `Secrets.is_at_hand` first.

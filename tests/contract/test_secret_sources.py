@@ -24,6 +24,7 @@ from reconciler.redact import Redactor
 from reconciler.secret_sources import QUICK_SOURCES, SECRET_SOURCES, Secrets, describe
 from reconciler.settings import (
     AwsAccount,
+    AzureVault,
     GcpAccount,
     OperatorSecrets,
     SecretPolicy,
@@ -31,6 +32,7 @@ from reconciler.settings import (
     VaultServer,
 )
 from tests.corpus.canary import leaks, make_canary
+from tests.servers.key_vault import Version, key_vault
 from tests.servers.secret_manager import secret_manager
 from tests.servers.secrets_manager import ACCESS_KEY_ID, REGION, secrets_manager
 from tests.servers.vault import vault
@@ -232,6 +234,27 @@ def _gcp(bench: Bench) -> Case:
     )
 
 
+def _azure(bench: Bench) -> Case:
+    kept = {"orders": {"0" * 32: Version(value=json.dumps({"password": bench.value}))}}
+    azure = bench.running.enter_context(key_vault(kept))
+    vault = AzureVault(
+        address=azure.server.url,
+        tenant=azure.tenant,
+        client_id=azure.client_id,
+        client_secret={"file": bench.write("client-secret", azure.client_secret)},
+        authority=azure.server.url,
+    )
+    return Case(
+        reference={"azure": {"secret": "orders", "key": "password"}},
+        missing={"azure": {"secret": "other", "key": "password"}},
+        says="the secret other of the Azure vault does not exist",
+        policy=bench.policy(azure=vault),
+        own=(azure.client_secret,),
+        refused=bench.policy(),
+        why="the operator file names no vault",
+    )
+
+
 CASES = {
     "env": _env,
     "file": _file,
@@ -242,6 +265,7 @@ CASES = {
     "age": _age,
     "aws": _aws,
     "gcp": _gcp,
+    "azure": _azure,
 }
 
 
