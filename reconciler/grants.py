@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: Sources that a pattern may name; `token:CLIENT` is what a client without a secret was given.
 SOURCES = (
     *("env", "file", "store", "systemdCredential", "vault", "exec", "keyring", "age", "aws"),
+    *("gcp", "azure"),
     "token",
 )
 
@@ -34,6 +35,8 @@ _TEXTS: dict[str, Callable[[Json], str]] = {
     "exec": shlex.join,
     "keyring": lambda entry: shlex.join((entry["service"], entry["username"])),
     "aws": lambda secret: str(secret["secretId"]),
+    "azure": lambda secret: str(secret["secret"]),
+    "gcp": lambda secret: f"{secret['project']}/{secret['secret']}",
 }
 
 

@@ -82,6 +82,46 @@ class AwsAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GcpAccount:
+    """Access to Google Secret Manager; the key is a reference that the operator wrote."""
+
+    #: in place of Google's own, or empty
+    endpoint: str = ""
+    #: path of a file with the authorities to trust, or empty
+    ca: str = ""
+    #: for one secret, the token included
+    timeout_s: float = 10.0
+    #: the JSON key of a service account
+    key: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureVault:
+    """A vault of Azure Key Vault, and the application that reads it.
+
+    The application proves who it is by a secret, or by a certificate with its private key; these
+    are references that the operator wrote.
+    """
+
+    #: `https://NAME.vault.azure.net`
+    address: str
+    #: id or domain of the tenant
+    tenant: str
+    client_id: str
+    client_secret: JsonObject | None = None
+    #: path of a PEM file, or empty
+    certificate: str = ""
+    private_key: JsonObject | None = None
+    #: who gives tokens, and for what, in place of those of the public cloud, or empty
+    authority: str = ""
+    resource: str = ""
+    #: path of a file with the authorities to trust, or empty
+    ca: str = ""
+    #: for one secret, the token included
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSecrets:
     """What the operator file grants beyond the default."""
 
@@ -97,6 +137,15 @@ class OperatorSecrets:
     age_identities: tuple[str, ...] = ()
     vault: VaultServer | None = None
     aws: AwsAccount | None = None
+    gcp: GcpAccount | None = None
+    azure: AzureVault | None = None
+
+
+#: Source that asks a server -> what the operator file must name in the table of its name; the field
+#: of `OperatorSecrets` has that name as well.
+_ACCOUNTS = {"vault": "server", "aws": "account", "gcp": "account", "azure": "vault"}
+#: Sources whose references nobody but the operator file judges.
+_BY_GRANT = frozenset({"systemdCredential", "exec", *_ACCOUNTS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +180,7 @@ class SecretPolicy:
                 return self._file_denial(path, public=public) or self._operator_denial(reference)
             case {"keyring": {"service": str(service)}}:
                 return self._keyring_denial(service)
-            case {"systemdCredential": _} | {"vault": _} | {"exec": _} | {"aws": _}:
+            case _ if next(iter(reference), "") in _BY_GRANT:
                 return self._operator_denial(reference)
             case _:
                 return "no such secret source exists"
@@ -142,11 +191,10 @@ class SecretPolicy:
         It lacks all of them where there is no operator file.
         """
         given = self.operator or OperatorSecrets()
+        source = next(iter(reference), "")
         match reference:
-            case {"vault": _} if given.vault is None:
-                return "the operator file names no server in `[secrets.vault]`"
-            case {"aws": _} if given.aws is None:
-                return "the operator file names no account in `[secrets.aws]`"
+            case _ if source in _ACCOUNTS and getattr(given, source) is None:
+                return f"the operator file names no {_ACCOUNTS[source]} in `[secrets.{source}]`"
             case {"age": _} if not given.age_identities:
                 return "the operator file names no identity in `secrets.age.identities`"
             case {"exec": [*argv]} if not any(

@@ -41,6 +41,10 @@ references |= st.sampled_from(
         {"age": {"file": "secrets/orders.age"}},
         {"aws": {"secretId": "prod/orders"}},
         {"aws": {"secretId": "arn:aws:secretsmanager:eu-central-1:1:secret:a", "key": "b"}},
+        {"gcp": {"project": "prod-data", "secret": "Orders_1"}},
+        {"gcp": {"project": "example.com:data", "secret": "a", "version": 3.0, "key": "b"}},
+        {"azure": {"secret": "Orders-1"}},
+        {"azure": {"secret": "a", "version": "4387e9f3d6e14c459867679a90fd0f79", "key": "b"}},
     ]
 )
 public_references = st.builds(lambda name: {"file": f"{name}.pem"}, words)
@@ -306,6 +310,9 @@ oddities: st.SearchStrategy[Any] = st.sampled_from(
         {"systemdCredential": ".."},
         {"age": "x"},
         {"keyring": {"service": "x"}},
+        {"gcp": {"secret": "x"}},
+        {"azure": {"secret": "x_y", "version": "1"}},
+        {"gcp": {"project": "a/b", "secret": "x/y", "version": 0}},
         {"method": "bearer"},
         {"method": "nosuch"},
         {"method": None},

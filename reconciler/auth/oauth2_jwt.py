@@ -36,6 +36,8 @@ class SigningKey:
     algorithm: str
     #: `kid`, or empty
     key_id: str = ""
+    #: `x5t#S256`, SHA-256 of the key's certificate (RFC 7515, section 4.1.8), or empty
+    thumbprint: bytes = b""
 
 
 def statement(claims: Mapping[str, str], key: SigningKey, moment: Moment) -> str:
@@ -55,7 +57,9 @@ def compact(body: Mapping[str, object], key: SigningKey, loaded: PrivateKeyTypes
     Raises:
         SecretError: the key is none for its algorithm; names its pointer.
     """
-    header = {"alg": key.algorithm, "typ": "JWT"} | ({"kid": key.key_id} if key.key_id else {})
+    header = {"alg": key.algorithm, "typ": "JWT"}
+    header |= {"kid": key.key_id} if key.key_id else {}
+    header |= {"x5t#S256": _encoded(key.thumbprint)} if key.thumbprint else {}
     signed = f"{_encoded(json.dumps(header).encode())}.{_encoded(json.dumps(body).encode())}"
     return f"{signed}.{_encoded(_sign(signed.encode(), key, loaded))}"
 

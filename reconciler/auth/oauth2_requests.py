@@ -24,8 +24,8 @@ Fields: TypeAlias = Mapping[str, str]
 #: What a token is called where it is given back (RFC 7009, section 4.1.2).
 TokenKind: TypeAlias = Literal["refresh_token", "access_token"]
 
-_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 
 
@@ -42,7 +42,7 @@ def direct(auth: oauth2.AnyGrant, secrets: Secrets, moment: Moment) -> Request |
             fields = {"grant_type": "client_credentials", **_wanted(auth)}
         case oauth2.JwtBearerGrant():
             signed = _assertion(auth, secrets, moment)
-            fields = {"grant_type": _JWT_BEARER, "assertion": signed, **_wanted(auth)}
+            fields = {"grant_type": JWT_BEARER, "assertion": signed, **_wanted(auth)}
         case oauth2.PasswordGrant():
             fields = {
                 "grant_type": "password",
@@ -150,6 +150,11 @@ def _request(
     auth: oauth2.AnyGrant, url: str, fields: Fields, secrets: Secrets, moment: Moment
 ) -> Request:
     headers, own = _client(auth, secrets, moment)
+    return form(url, {**auth.parameters, **fields, **own}, headers)
+
+
+def form(url: str, fields: Fields, headers: tuple[tuple[str, str], ...] = ()) -> Request:
+    """Returns the request that sends `fields` to a token server (RFC 6749, section 3.2)."""
     return Request(
         method="POST",
         url=url,
@@ -159,7 +164,7 @@ def _request(
             ("Accept", "application/json"),
             *headers,
         ),
-        body=urlencode({**auth.parameters, **fields, **own}).encode("ascii"),
+        body=urlencode(fields).encode("ascii"),
     )
 
 
@@ -183,7 +188,7 @@ def _client(
             claims = {"iss": client_id, "sub": client_id, "aud": auth.token_url}
             key = _key(method, secrets, ("clientAuthentication",))
             assertion = statement(claims, key, moment)
-            proof = {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}
+            proof = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
             return (), {**own, **proof}
         case _:
             assert_never(auth.client_authentication)

@@ -138,6 +138,43 @@ class AwsSecret(SpecModel):
     )
 
 
+class GcpSecret(SpecModel):
+    """A secret of Google Secret Manager; the operator file names the account that reads it."""
+
+    project: Annotated[str, Field(pattern=whole("(?:[a-z0-9.-]+:)?[a-z0-9-]+"), max_length=100)] = (
+        Field(description="Id or number of the project.", examples=["prod-data"])
+    )
+    secret: Annotated[str, Field(pattern=whole("[A-Za-z0-9_-]+"), max_length=255)] = Field(
+        description="Name of the secret.", examples=["orders-password"]
+    )
+    version: Annotated[int, Field(ge=1), INTEGRAL] | None = Field(
+        default=None, description="Version of the secret; the newest where it is left out."
+    )
+    key: Text | None = Field(
+        default=None,
+        description="Key in a secret that is a JSON object; all of it where it is left out.",
+        examples=["password"],
+    )
+
+
+class AzureSecret(SpecModel):
+    """A secret of Azure Key Vault; the operator file names the vault and who reads it."""
+
+    secret: Annotated[str, Field(pattern=whole("[A-Za-z0-9-]+"), max_length=127)] = Field(
+        description="Name of the secret.", examples=["orders-password"]
+    )
+    version: Annotated[str, Field(pattern=whole("[0-9a-fA-F]{32}"))] | None = Field(
+        default=None,
+        description="Version of the secret; the newest where it is left out.",
+        examples=["4387e9f3d6e14c459867679a90fd0f79"],
+    )
+    key: Text | None = Field(
+        default=None,
+        description="Key in a secret that is a JSON object; all of it where it is left out.",
+        examples=["password"],
+    )
+
+
 class SecretReference(SpecModel):
     """Where a secret is; exactly one source. The secret itself is never written in a manifest."""
 
@@ -189,6 +226,16 @@ class SecretReference(SpecModel):
         default=None,
         description="Secret of AWS Secrets Manager.",
         examples=[{"secretId": "prod/orders", "key": "password"}],
+    )
+    gcp: GcpSecret | None = Field(
+        default=None,
+        description="Secret of Google Secret Manager.",
+        examples=[{"project": "prod-data", "secret": "orders-password"}],
+    )
+    azure: AzureSecret | None = Field(
+        default=None,
+        description="Secret of Azure Key Vault.",
+        examples=[{"secret": "orders-password"}],
     )
 
     @model_validator(mode="after")

@@ -54,6 +54,7 @@ def make_workspace(session: Session) -> reconcile.Workspace:
             session.settings.secrets,
             session.environment,
             session.redactor,
+            clock=session.now,
             sources={"store": stored_secrets.source(session.settings, session.now)},
         ),
         clock=session.now,

@@ -43,8 +43,10 @@ TRUST = {
             "`{env: NAME}` for an environment variable, `{file: path}` for a file, "
             "`{systemdCredential: NAME}`, `{vault: {path: ..., field: ...}}`, "
             "`{exec: [program, argument]}`, `{keyring: {service: ..., username: ...}}`, "
-            "`{age: {file: ...}}` or `{aws: {secretId: ...}}`. Addresses and credentials of a "
-            "server that keeps secrets are no part of it: they stand in the operator file."
+            "`{age: {file: ...}}`, `{aws: {secretId: ...}}`, "
+            "`{gcp: {project: ..., secret: ...}}` or `{azure: {secret: ...}}`. Addresses and "
+            "credentials of a server that keeps secrets are no part of it: they stand in the "
+            "operator file."
         ),
         failing=api(_URL + "auth: {method: bearer, token: {environment: CRM_TOKEN}}"),
         fixed=api(_URL + "auth: {method: bearer, token: {env: CRM_TOKEN}}"),

@@ -92,7 +92,11 @@ class Credentials:
         ground = self._ground
         kept = stored_secrets.source(ground.settings, ground.clock)
         return secret_sources.Secrets(
-            ground.settings.secrets, ground.environment, ground.redactor, sources={"store": kept}
+            ground.settings.secrets,
+            ground.environment,
+            ground.redactor,
+            clock=ground.clock,
+            sources={"store": kept},
         )
 
 

@@ -6,9 +6,10 @@ and every value is an opaque `Secret` known to the redactor before anybody else 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from importlib import import_module
 from threading import Lock
 from typing import Protocol
@@ -32,6 +33,8 @@ class Access:
     environment: Mapping[str, str]
     #: a source that logs in to another system makes its own credentials known to it
     redactor: Redactor
+    #: aware, UTC; who logs in with a signed statement says when
+    clock: Callable[[], datetime]
 
 
 class SecretSource(Protocol):
@@ -65,6 +68,8 @@ SECRET_SOURCES = {
     "keyring": "reconciler.secret_sources.keyring:KeyringSource",
     "age": "reconciler.secret_sources.age:AgeSource",
     "aws": "reconciler.secret_sources.aws:AwsSource",
+    "gcp": "reconciler.secret_sources.gcp:GcpSource",
+    "azure": "reconciler.secret_sources.azure:AzureSource",
 }
 #: Sources that answer at once. All others wait for a server or a program: who must not wait asks
 #: `Secrets.is_at_hand` first.
@@ -83,10 +88,13 @@ class Secrets:
         environment: Mapping[str, str],
         redactor: Redactor,
         *,
+        clock: Callable[[], datetime],
         sources: Mapping[str, SecretSource] | None = None,
     ) -> None:
         """Takes `sources` that are ready; those of `SECRET_SOURCES` are built when first asked."""
-        self._access = Access(policy=policy, environment=environment, redactor=redactor)
+        self._access = Access(
+            policy=policy, environment=environment, redactor=redactor, clock=clock
+        )
         self._sources: dict[str, SecretSource] = dict(sources or {})
         #: what was read, and what slow sources are asked for just now
         self._read: dict[str, Secret | SecretError] = {}

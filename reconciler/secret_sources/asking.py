@@ -11,7 +11,7 @@ import json
 from dataclasses import field
 from typing import NoReturn
 
-from reconciler.auth.exchange import Request
+from reconciler.auth.exchange import Request, Response
 from reconciler.clients import http
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError
@@ -42,13 +42,19 @@ class Answer:
 
 
 def ask(request: Request, *, server: str, ca: str, timeout_s: float) -> Answer:
+    """Returns the answer to `request`, read as JSON; raises as `send`."""
+    answer = send(request, server=server, ca=ca, timeout_s=timeout_s)
+    return Answer(status=answer.status, data=parsed(answer.body))
+
+
+def send(request: Request, *, server: str, ca: str, timeout_s: float) -> Response:
     """Returns the answer to `request`; `server` says in messages who was asked.
 
     Raises:
         SecretError: there is no complete answer; never with anything that was sent or received.
     """
 
-    async def send() -> Answer:
+    async def exchange() -> Response:
         deadline = asyncio.get_running_loop().time() + timeout_s
         route = http.Route(
             ca=ca,
@@ -60,10 +66,10 @@ def ask(request: Request, *, server: str, ca: str, timeout_s: float) -> Answer:
         answer = await http.send(request, route, Stages())
         if answer.is_cut:
             raise SecretError(f"the answer of {server} is too long", "check the reference")
-        return Answer(status=answer.status, data=_parsed(answer.body))
+        return Response(status=answer.status, headers=answer.text_headers(), body=answer.body)
 
     try:
-        return in_time(lambda: asyncio.run(send()), timeout_s + _GRACE_S)
+        return in_time(lambda: asyncio.run(exchange()), timeout_s + _GRACE_S)
     except ConnectionFailed as failure:
         raise SecretError(
             f"{server} cannot be asked: {failure.message}",
@@ -73,7 +79,8 @@ def ask(request: Request, *, server: str, ca: str, timeout_s: float) -> Answer:
         raise SecretError(f"{server} does not answer in time") from None
 
 
-def _parsed(body: bytes) -> Json:
+def parsed(body: bytes) -> Json:
+    """Returns what `body` says in JSON, None where it is none."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):  # the text of a ValueError holds the body

@@ -17,12 +17,23 @@ import pyrage  # type: ignore[import-untyped]
 import pytest
 from keyring.backend import KeyringBackend
 
+from reconciler import config
 from reconciler.errors import SecretError
 from reconciler.model import Json, JsonObject
 from reconciler.redact import Redactor
 from reconciler.secret_sources import QUICK_SOURCES, SECRET_SOURCES, Secrets, describe
-from reconciler.settings import AwsAccount, OperatorSecrets, SecretPolicy, VaultLogin, VaultServer
+from reconciler.settings import (
+    AwsAccount,
+    AzureVault,
+    GcpAccount,
+    OperatorSecrets,
+    SecretPolicy,
+    VaultLogin,
+    VaultServer,
+)
 from tests.corpus.canary import leaks, make_canary
+from tests.servers.key_vault import Version, key_vault
+from tests.servers.secret_manager import secret_manager
 from tests.servers.secrets_manager import ACCESS_KEY_ID, REGION, secrets_manager
 from tests.servers.vault import vault
 
@@ -46,7 +57,7 @@ class Case:
     refused_reference: JsonObject = field(default_factory=dict)
 
     def secrets(self, redactor: Redactor | None = None) -> Secrets:
-        return Secrets(self.policy, self.environment, redactor or Redactor())
+        return Secrets(self.policy, self.environment, redactor or Redactor(), clock=config.now)
 
 
 class Drawer(KeyringBackend):
@@ -206,6 +217,44 @@ def _aws(bench: Bench) -> Case:
     )
 
 
+def _gcp(bench: Bench) -> Case:
+    document = json.dumps({"password": bench.value})
+    google = bench.running.enter_context(secret_manager({"prod/orders": [document]}))
+    account = GcpAccount(
+        endpoint=google.server.url, key={"file": bench.write("key.json", google.key_text)}
+    )
+    return Case(
+        reference={"gcp": {"project": "prod", "secret": "orders", "key": "password"}},
+        missing={"gcp": {"project": "prod", "secret": "other", "key": "password"}},
+        says="the secret other of the Google project prod does not exist",
+        policy=bench.policy(gcp=account),
+        own=(google.key["private_key"],),
+        refused=bench.policy(),
+        why="the operator file names no account",
+    )
+
+
+def _azure(bench: Bench) -> Case:
+    kept = {"orders": {"0" * 32: Version(value=json.dumps({"password": bench.value}))}}
+    azure = bench.running.enter_context(key_vault(kept))
+    vault = AzureVault(
+        address=azure.server.url,
+        tenant=azure.tenant,
+        client_id=azure.client_id,
+        client_secret={"file": bench.write("client-secret", azure.client_secret)},
+        authority=azure.server.url,
+    )
+    return Case(
+        reference={"azure": {"secret": "orders", "key": "password"}},
+        missing={"azure": {"secret": "other", "key": "password"}},
+        says="the secret other of the Azure vault does not exist",
+        policy=bench.policy(azure=vault),
+        own=(azure.client_secret,),
+        refused=bench.policy(),
+        why="the operator file names no vault",
+    )
+
+
 CASES = {
     "env": _env,
     "file": _file,
@@ -215,6 +264,8 @@ CASES = {
     "keyring": _keyring,
     "age": _age,
     "aws": _aws,
+    "gcp": _gcp,
+    "azure": _azure,
 }
 
 
@@ -259,7 +310,7 @@ def test_value_and_the_sources_own_secrets_are_redacted(case: Case, value: str) 
 def test_what_nobody_granted_is_refused(case: Case) -> None:
     reference = case.refused_reference or case.reference
     with pytest.raises(SecretError) as caught:
-        Secrets(case.refused, case.environment, Redactor()).resolve(reference)
+        Secrets(case.refused, case.environment, Redactor(), clock=config.now).resolve(reference)
     assert case.why in caught.value.message
 
 

@@ -25,7 +25,9 @@ from tests.servers import sql_peers
 from tests.servers.certificates import Authority
 from tests.servers.http import Client, Route, Server, http_server
 from tests.servers.http_routes import json_body
+from tests.servers.key_vault import Version, key_vault
 from tests.servers.proxies import ProxyServer, proxy_server
+from tests.servers.secret_manager import secret_manager
 from tests.servers.secrets_manager import ACCESS_KEY_ID, REGION, secrets_manager
 from tests.servers.ssh import SshServer, ssh_server
 from tests.servers.vault import ROLE_ID, vault
@@ -103,10 +105,19 @@ _SOURCES: Mapping[str, JsonObject] = {
     "keyring": {"keyring": {"service": "reconciler", "username": "orders"}},
     "age": {"age": {"file": "secrets/orders.age"}},
     "aws": {"aws": {"secretId": "orders", "key": "token"}},
+    "gcp": {"gcp": {"project": "prod", "secret": "orders", "key": "token"}},
+    "azure": {"azure": {"secret": "orders", "key": "token"}},
     "systemdCredential": {"systemdCredential": "orders"},
 }
 #: Secrets that these sources need for themselves.
-_OWN = ("secret id of Vault", "token of Vault", "key of AWS")
+_OWN = (
+    "secret id of Vault",
+    "token of Vault",
+    "key of AWS",
+    "token of Google",
+    "token of Entra",
+    "secret of Azure",
+)
 #: How many endpoints there are.
 APIS = len(_AUTH) * len(STATUSES) + len(_SOURCES)
 _OPERATOR = """
@@ -125,6 +136,15 @@ region = "{region}"
 endpoint = "{aws}"
 access_key_id = {{env = "AWS_KEY_ID"}}
 secret_access_key = {{file = "{own}/aws-key"}}
+[secrets.gcp]
+endpoint = "{gcp}"
+key = {{file = "{own}/google.json"}}
+[secrets.azure]
+vault = "{azure.server.url}"
+authority = "{azure.server.url}"
+tenant = "{azure.tenant}"
+client_id = "{azure.client_id}"
+client_secret = {{file = "{own}/azure-secret"}}
 """
 _KEYRING = """
 import keyring
@@ -233,21 +253,39 @@ def _sources(folder: Path, canaries: dict[str, str]) -> Iterator[dict[str, str]]
         "printed": canaries["exec"],
         "secret-id": canaries["secret id of Vault"],
         "aws-key": canaries["key of AWS"],
+        "azure-secret": canaries["secret of Azure"],
         "identity": str(identity),
         "credentials/orders": canaries["systemdCredential"],
     }
     for name, content in contents.items():
         (own / name).write_text(content)
         (own / name).chmod(0o600)
-    document = json.dumps({"token": canaries["aws"], "other": 1})
+    documents = {
+        name: json.dumps({"token": canaries[name], "other": 1}) for name in ("aws", "gcp", "azure")
+    }
     with (
         vault({"secret/apps/orders": [{"token": canaries["vault"]}]}) as peer,
-        secrets_manager({"orders": document}, canaries["key of AWS"]) as manager,
+        secrets_manager({"orders": documents["aws"]}, canaries["key of AWS"]) as manager,
+        secret_manager({"prod/orders": [documents["gcp"]]}) as google,
+        key_vault({"orders": {"0" * 32: Version(value=documents["azure"])}}) as azure,
     ):
+        azure.client_secret = canaries["secret of Azure"]
+        azure.next_token = canaries["token of Entra"]
         peer.secret_id = canaries["secret id of Vault"]
         peer.next_token = canaries["token of Vault"]
+        google.next_token = canaries["token of Google"]
+        # a line from the middle: the first ones are the same in every key
+        canaries["key of Google"] = google.key["private_key"].splitlines()[8]
+        (own / "google.json").write_text(google.key_text)
+        (own / "google.json").chmod(0o600)
         granted = _OPERATOR.format(
-            vault=peer.server.url, aws=manager.server.url, own=own, role=ROLE_ID, region=REGION
+            vault=peer.server.url,
+            aws=manager.server.url,
+            gcp=google.server.url,
+            azure=azure,
+            own=own,
+            role=ROLE_ID,
+            region=REGION,
         )
         (own / "operator.toml").write_text(granted)
         (own / "operator.toml").chmod(0o600)

@@ -18,6 +18,8 @@ from tests.e2e.command import Run
 from tests.e2e.projects import OK, Project, answer, api, asked, bearer, checked
 from tests.servers import http_routes
 from tests.servers.http import Client, Server
+from tests.servers.key_vault import Azure, Version, key_vault
+from tests.servers.secret_manager import Google, secret_manager
 from tests.servers.vault import ROLE_ID, Vault, vault
 
 TOKEN, OTHER = "TOPSECRET-crm-token", "TOPSECRET-erp-token"
@@ -67,6 +69,64 @@ def test_secret_of_vault_is_sent_and_its_rotation_is_seen(
     peer.secrets["secret/apps/crm"].append({"token": OTHER})
     planned = project.data("plan", "--secrets", "--detailed-exitcode", code=10)
     assert [change["pointers"] for change in planned["secretChanges"]] == [["/spec/auth/token"]]
+
+
+def in_google(google: Google, folder: Path) -> tuple[str, dict[str, object]]:
+    """Returns the part of an operator file that grants `google`, and a reference to its secret."""
+    key = folder.parent / "google.json"
+    key.write_text(google.key_text)
+    key.chmod(0o600)
+    text = f'[secrets.gcp]\nendpoint = "{google.server.url}"\nkey = {{file = "{key}"}}\n'
+    return text, {"gcp": {"project": "prod", "secret": "crm"}}
+
+
+def in_azure(azure: Azure) -> tuple[str, dict[str, object]]:
+    """Returns the part of an operator file that grants `azure`, and a reference to its secret."""
+    text = (
+        f'[secrets.azure]\nvault = "{azure.server.url}"\nauthority = "{azure.server.url}"\n'
+        f'tenant = "{azure.tenant}"\nclient_id = "{azure.client_id}"\n'
+        'client_secret = {env = "AZURE_SECRET"}\n'
+    )
+    return text, {"azure": {"secret": "crm"}}
+
+
+def test_secrets_of_clouds_are_sent_and_their_rotation_and_their_end_are_seen(
+    run: Run, warm: Zygote, server: Server
+) -> None:
+    checked_by = http_routes.login(http_routes.bearer(TOKEN), OK)
+    answer(server, {"google": checked_by, "azure": checked_by})
+    first, second = "0" * 32, "1" * 32
+    with (
+        secret_manager({"prod/crm": [TOKEN]}) as google,
+        key_vault({"crm": {first: Version(value=TOKEN)}}) as azure,
+    ):
+        granted = {"google": in_google(google, run.folder), "azure": in_azure(azure)}
+        env = operator(run.folder, "".join(text for text, _ in granted.values()))
+        project = Project(run=run, warm=warm, env={**env, "AZURE_SECRET": azure.client_secret})
+        project.declare(
+            *(
+                api(name, server.url, auth={"method": "bearer", "token": reference})
+                for name, (_, reference) in granted.items()
+            )
+        )
+        assert project("plan").code == 0
+        assert (google.server.requests, azure.server.requests) == ([], [])
+        assert project("apply").code == 0
+        assert (server.logins, server.failed_logins) == (2, 0)
+        assert (google.server.logins, len(google.reads())) == (1, 1)
+        assert (azure.server.logins, len(azure.reads())) == (1, 1)
+        google.secrets["prod/crm"].append(OTHER.encode())
+        azure.secrets["crm"][second] = Version(value=OTHER)
+        planned = project.data("plan", "--secrets", "--detailed-exitcode", code=10)
+        assert len(planned["secretChanges"]) == 2
+        google.disabled.add("prod/crm/2")
+        azure.secrets["crm"][second] = Version(value=OTHER, is_enabled=False)
+        ended = project("apply", "--health", "all")
+        assert ended.code == 4
+        assert "the secret crm of the Google project prod is disabled or destroyed" in ended.stderr
+        assert "the secret crm of the Azure vault is disabled" in ended.stderr
+        assert server.logins == 2
+        assert project.standings() == dict.fromkeys(granted, "ACTIVE SecretUnresolved 0/1")
 
 
 def test_source_that_fails_fails_only_its_own_connections(

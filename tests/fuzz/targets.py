@@ -109,7 +109,7 @@ def secret(reference: Mapping[str, str]) -> None:
     """Every reference is refused, or gives what lies inside the root or in a plain variable."""
     policy = SecretPolicy(root=_root(), credentials_directory=_root())
     environment = {"TOKEN": _VARIABLE, "RECONCILER_KEY": _OUTSIDE, "PATH": _OUTSIDE}
-    secrets = secret_sources.Secrets(policy, environment, Redactor())
+    secrets = secret_sources.Secrets(policy, environment, Redactor(), clock=config.now)
     for public in (False, True):
         policy.denial(reference, public=public)
     try:

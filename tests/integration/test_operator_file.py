@@ -13,6 +13,8 @@ from reconciler.grants import Grant
 from reconciler.network import NetworkPolicy
 from reconciler.settings import (
     AwsAccount,
+    AzureVault,
+    GcpAccount,
     OperatorSecrets,
     SecretPolicy,
     VaultLogin,
@@ -72,6 +74,19 @@ def test_file_says_everything(file: Path) -> None:
         access_key_id = {env = "KEY_ID"}
         secret_access_key = {env = "KEY"}
         session_token = {env = "SESSION"}
+        [secrets.gcp]
+        key = {file = "/etc/reconciler/google.json"}
+        endpoint = "https://secretmanager.example.com/"
+        timeout = "5s"
+        [secrets.azure]
+        vault = "https://prod.vault.azure.net/"
+        tenant = "example.onmicrosoft.com"
+        client_id = "reader"
+        certificate = "/etc/reconciler/azure.pem"
+        private_key = {file = "/etc/reconciler/azure.key"}
+        authority = "https://login.microsoftonline.us"
+        resource = "https://vault.usgovcloudapi.net"
+        ca = "/etc/ssl/proxy.pem"
         """,
     ) == OperatorSecrets(
         file_roots=("/srv/secrets", "/opt/secrets"),
@@ -92,6 +107,21 @@ def test_file_says_everything(file: Path) -> None:
             access_key_id={"env": "KEY_ID"},
             secret_access_key={"env": "KEY"},
             session_token={"env": "SESSION"},
+        ),
+        gcp=GcpAccount(
+            key={"file": "/etc/reconciler/google.json"},
+            endpoint="https://secretmanager.example.com",
+            timeout_s=5.0,
+        ),
+        azure=AzureVault(
+            address="https://prod.vault.azure.net",
+            tenant="example.onmicrosoft.com",
+            client_id="reader",
+            certificate="/etc/reconciler/azure.pem",
+            private_key={"file": "/etc/reconciler/azure.key"},
+            authority="https://login.microsoftonline.us",
+            resource="https://vault.usgovcloudapi.net",
+            ca="/etc/ssl/proxy.pem",
         ),
     )
 
@@ -133,8 +163,8 @@ def test_logins_to_vault(file: Path, auth: str, expected: VaultLogin) -> None:
         pytest.param("[net]\n", "FILE:1: `net` is no setting", id="unknown table"),
         pytest.param(
             "[secrets]\n\nenv_allow = []\n",
-            "FILE:3: `secrets.env_allow` is no setting = use one of: age, aws, exec, file_roots, "
-            "keyring, vault",
+            "FILE:3: `secrets.env_allow` is no setting = use one of: age, aws, azure, exec, "
+            "file_roots, gcp, keyring, vault",
             id="key of the project file",
         ),
         pytest.param(
@@ -146,6 +176,35 @@ def test_logins_to_vault(file: Path, auth: str, expected: VaultLogin) -> None:
             '[secrets.vault]\naddress = "https://v"\n',
             "FILE:1: `secrets.vault.auth` is required",
             id="no login",
+        ),
+        pytest.param(
+            '[secrets.gcp]\nkey = "the key itself"\n',
+            'FILE:2: `secrets.gcp.key` must be {env = "NAME"} or {file = "/path"}, not',
+            id="key of Google itself",
+        ),
+        pytest.param(
+            '[secrets.gcp]\nendpoint = "https://a"\n',
+            "FILE:1: `secrets.gcp.key` is required",
+            id="no key of Google",
+        ),
+        pytest.param(
+            '[secrets.azure]\nvault = "https://a"\ntenant = "a/b"\nclient_id = "c"\n',
+            "FILE:3: `secrets.azure.tenant` must be the id of a tenant",
+            id="tenant with a path",
+        ),
+        *(
+            pytest.param(
+                f'[secrets.azure]\nvault = "https://a"\ntenant = "b"\nclient_id = "c"\n{proof}\n',
+                "FILE:1: `secrets.azure` must have either `client_secret`, or `certificate` and "
+                "`private_key`",
+                id=f"Azure with {words}",
+            )
+            for words, proof in (
+                ("no credential", ""),
+                ("a certificate alone", 'certificate = "/c"'),
+                ("a key alone", 'private_key = {env = "K"}'),
+                ("two credentials", 'client_secret = {env = "S"}\ncertificate = "/c"'),
+            )
         ),
         pytest.param("secrets = 1\n", "FILE:1: `secrets` must be a table", id="no table"),
         pytest.param(

@@ -13,6 +13,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends import fail
 
+from reconciler import config
 from reconciler.errors import SecretError
 from reconciler.model import Json, JsonObject
 from reconciler.redact import Redactor
@@ -26,7 +27,7 @@ ENTRY = {"keyring": {"service": "reconciler", "username": "orders"}}
 
 def secrets(root: Path, environment: dict[str, str] | None = None, **granted: Json) -> Secrets:
     policy = SecretPolicy(root=str(root), operator=OperatorSecrets(**granted))
-    return Secrets(policy, environment or {}, Redactor())
+    return Secrets(policy, environment or {}, Redactor(), clock=config.now)
 
 
 def refusal(asking: Secrets, reference: JsonObject) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import config
 from reconciler.errors import SecretError
 from reconciler.redact import Redactor
 from reconciler.secret_sources import Secrets
@@ -23,7 +24,9 @@ ENVIRONMENT = {"HOME": "/home/ana", "TOKEN": CANARY, "LD_PRELOAD": "/evil.so", "
 
 def secrets(argv: Sequence[str], timeout_s: float = 30.0) -> Secrets:
     operator = OperatorSecrets(exec_allow=(tuple(argv),), exec_timeout_s=timeout_s)
-    return Secrets(SecretPolicy(root="/project", operator=operator), ENVIRONMENT, Redactor())
+    return Secrets(
+        SecretPolicy(root="/project", operator=operator), ENVIRONMENT, Redactor(), clock=config.now
+    )
 
 
 def run(script: str, *arguments: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import config
 from reconciler.errors import SecretError
 from reconciler.redact import Redactor
 from reconciler.secret_sources import Access, Secrets
@@ -19,12 +20,14 @@ CANARY = "TOPSECRET-canary"
 
 def file_source(root: Path) -> FileSource:
     policy = SecretPolicy(root=str(root))
-    return FileSource(Access(policy=policy, environment={}, redactor=Redactor()))
+    return FileSource(Access(policy=policy, environment={}, redactor=Redactor(), clock=config.now))
 
 
 def env_source(**environment: str) -> EnvSource:
     policy = SecretPolicy(root="/project")
-    return EnvSource(Access(policy=policy, environment=environment, redactor=Redactor()))
+    return EnvSource(
+        Access(policy=policy, environment=environment, redactor=Redactor(), clock=config.now)
+    )
 
 
 def write(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -231,7 +234,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
 def test_a_resolved_secret_is_known_to_the_redactor_in_every_form(tmp_path: Path) -> None:
     write(tmp_path / "token", CANARY.encode() + b"\n", mode=0o644)
     redactor = Redactor()
-    secrets = Secrets(SecretPolicy(root=str(tmp_path)), {}, redactor)
+    secrets = Secrets(SecretPolicy(root=str(tmp_path)), {}, redactor, clock=config.now)
     secrets.resolve({"file": "token"})
     assert redactor.redact(f"x {CANARY} y") == "x *** y"
     assert secrets.warnings == (
@@ -241,7 +244,7 @@ def test_a_resolved_secret_is_known_to_the_redactor_in_every_form(tmp_path: Path
 
 def test_a_file_is_read_once_per_run(tmp_path: Path) -> None:
     write(tmp_path / "token", b"secret-one")
-    secrets = Secrets(SecretPolicy(root=str(tmp_path)), {}, Redactor())
+    secrets = Secrets(SecretPolicy(root=str(tmp_path)), {}, Redactor(), clock=config.now)
     first = secrets.resolve({"file": "token"})
     write(tmp_path / "token", b"secret-two")
     assert secrets.resolve({"file": "token"}) is first

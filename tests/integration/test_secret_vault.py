@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler import config
 from reconciler.errors import SecretError
 from reconciler.model import JsonObject
 from reconciler.redact import Redactor
@@ -29,7 +30,7 @@ BY_TOKEN = VaultLogin(method="token", secret={"env": "VAULT"})
 
 def secrets(server: VaultServer, redactor: Redactor | None = None, **environment: str) -> Secrets:
     policy = SecretPolicy(root="/project", operator=OperatorSecrets(vault=server))
-    return Secrets(policy, environment, redactor or Redactor())
+    return Secrets(policy, environment, redactor or Redactor(), clock=config.now)
 
 
 def read(peer: Vault, argument: JsonObject = ORDERS, /, **changes: Any) -> str:

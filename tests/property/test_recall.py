@@ -91,7 +91,7 @@ def bench() -> Iterator[tuple[reconcile.Workspace, Store]]:
         workspace = reconcile.Workspace(
             settings=settings,
             redactor=redactor,
-            secrets=secret_sources.Secrets(policy, {}, redactor),
+            secrets=secret_sources.Secrets(policy, {}, redactor, clock=lambda: factories.NOW),
             clock=lambda: factories.NOW,
             make_id=lambda prefix: f"{prefix}{next(numbers):015d}",
         )

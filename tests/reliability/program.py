@@ -50,7 +50,9 @@ class Program:
                 stack=self.stack,
             ),
             redactor=redactor,
-            secrets=secret_sources.Secrets(policy, {"ORDERS": self.secret}, redactor),
+            secrets=secret_sources.Secrets(
+                policy, {"ORDERS": self.secret}, redactor, clock=lambda: factories.NOW
+            ),
             clock=lambda: factories.NOW,
             make_id=lambda prefix: f"{prefix}{next(numbers):015d}",
         )

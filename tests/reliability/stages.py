@@ -137,7 +137,9 @@ class World:
         return reconcile.Workspace(
             settings=settings,
             redactor=redactor,
-            secrets=secret_sources.Secrets(policy, dict(self.environment), redactor),
+            secrets=secret_sources.Secrets(
+                policy, dict(self.environment), redactor, clock=lambda: self.now
+            ),
             clock=lambda: self.now,
             make_id=self._make_id,
         )

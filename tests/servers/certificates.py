@@ -71,6 +71,7 @@ class Authority:
         *,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
+        key_type: trustme.KeyType = trustme.KeyType.ECDSA,
     ) -> ClientPair:
         """Returns a certificate of this authority for a client, and its key."""
         issued = self._ca.issue_cert(
@@ -78,6 +79,7 @@ class Authority:
             common_name=common_name,
             not_before=not_before,
             not_after=not_after,
+            key_type=key_type,
         )
         chain = b"".join(block.bytes() for block in issued.cert_chain_pems)
         return ClientPair(certificate=chain.decode(), key=issued.private_key_pem.bytes().decode())

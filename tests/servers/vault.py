@@ -95,7 +95,7 @@ class Vault:
         return 200 if data else 404, {"data": {"data": data, "metadata": metadata}}
 
 
-class _Everything(dict[str, Route]):
+class Everything(dict[str, Route]):
     """Routes of which one takes all paths."""
 
     def __init__(self, route: Route) -> None:
@@ -134,5 +134,5 @@ def vault(
             headers = [("Content-Type", "application/json")]
             await http_routes.answer(status, json.dumps(body).encode(), headers=headers)(client)
 
-        server.routes = _Everything(route)
+        server.routes = Everything(route)
         yield peer

@@ -56,6 +56,8 @@ def places(spec: JsonObject) -> list[str]:
         ({"exec": ["/bin/pass", "show", "a b"]}, ("exec:/bin/pass show 'a b'",)),
         ({"keyring": {"service": "crm", "username": "ana"}}, ("keyring:crm ana",)),
         ({"aws": {"secretId": "prod/crm", "key": "k"}}, ("aws:prod/crm",)),
+        ({"azure": {"secret": "crm", "key": "k"}}, ("azure:crm",)),
+        ({"gcp": {"project": "prod", "secret": "crm", "version": 2}}, ("gcp:prod/crm",)),
     ],
 )
 def test_reference_has_a_name(reference: JsonObject, texts: tuple[str, ...]) -> None:

@@ -7,6 +7,8 @@ import pytest
 from reconciler.model import JsonObject
 from reconciler.settings import (
     AwsAccount,
+    AzureVault,
+    GcpAccount,
     OperatorSecrets,
     SecretPolicy,
     VaultLogin,
@@ -74,6 +76,8 @@ def test_project_may_narrow_the_folders_but_not_those_of_public_material() -> No
 
 VAULT = {"vault": {"path": "apps/orders", "field": "password"}}
 AWS = {"aws": {"secretId": "orders"}}
+GCP = {"gcp": {"project": "prod", "secret": "orders"}}
+AZURE = {"azure": {"secret": "orders"}}
 AGE = {"age": {"file": "orders.age"}}
 EXEC = {"exec": ["/bin/pass", "show", "orders"]}
 GRANTED = OperatorSecrets(
@@ -85,10 +89,14 @@ GRANTED = OperatorSecrets(
         address="https://vault", login=VaultLogin(method="token", secret={"env": "T"})
     ),
     aws=AwsAccount(region="r", access_key_id={"env": "A"}, secret_access_key={"env": "B"}),
+    gcp=GcpAccount(key={"file": "/k"}),
+    azure=AzureVault(address="https://v", tenant="t", client_id="c", client_secret={"env": "S"}),
 )
 
 
-@pytest.mark.parametrize("reference", [VAULT, AWS, AGE, EXEC], ids=lambda given: next(iter(given)))
+@pytest.mark.parametrize(
+    "reference", [VAULT, AWS, GCP, AZURE, AGE, EXEC], ids=lambda given: next(iter(given))
+)
 def test_operator_file_grants_and_its_absence_is_judged_when_a_secret_is_read(
     reference: JsonObject,
 ) -> None:

@@ -66,7 +66,7 @@ def test_secret_that_is_not_there_says_what_stores_it() -> None:
 def test_resolver_reads_each_stored_secret_once() -> None:
     redactor = Redactor()
     source = make_source(a=make_stored(1))
-    secrets = Secrets(POLICY, {}, redactor, sources={"store": source})
+    secrets = Secrets(POLICY, {}, redactor, clock=lambda: NOW, sources={"store": source})
     assert [secrets.resolve({"store": "a"}).reveal() for _ in range(2)] == ["correct horse"] * 2
     assert len(secrets.warnings) == 1
     assert redactor.redact("a correct horse") == "a ***"
@@ -74,5 +74,5 @@ def test_resolver_reads_each_stored_secret_once() -> None:
 
 def test_resolver_without_a_store_refuses() -> None:
     with pytest.raises(SecretError) as raised:
-        Secrets(POLICY, {}, Redactor()).resolve({"store": "a"})
+        Secrets(POLICY, {}, Redactor(), clock=lambda: NOW).resolve({"store": "a"})
     assert raised.value.message == "store a cannot be read here"

@@ -97,8 +97,8 @@ def said(text: str) -> list[str]:
         pytest.param(
             "auth: {method: bearer, token: {nowhere: a}}",
             "E303 the reference in `spec.auth.token` names no known source: use `env`, `file`, "
-            "`store`, `systemdCredential`, `vault`, `exec`, `keyring`, `age` or `aws` = "
-            "write `token: {env: CRM_TOKEN}`",
+            "`store`, `systemdCredential`, `vault`, `exec`, `keyring`, `age`, `aws`, `gcp` or "
+            "`azure` = write `token: {env: CRM_TOKEN}`",
             id="unknown source",
         ),
         pytest.param(

@@ -237,9 +237,11 @@ def test_known_fields_are_found_deep_inside_a_branch() -> None:
     assert SQL.known_fields(("spec", "auth", "password"), data) == (
         "age",
         "aws",
+        "azure",
         "env",
         "exec",
         "file",
+        "gcp",
         "keyring",
         "store",
         "systemdCredential",
