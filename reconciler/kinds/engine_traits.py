@@ -84,7 +84,7 @@ class Engine:
     default_port: int | None
     #: SQLAlchemy's dialect and driver; empty where there is none: checked, not given to programs
     dialect: str
-    #: the query of a scaffold; reads one row and needs no permission
+    #: `health.query` where the manifest has none; reads one row and needs no permission
     query: str = "select 1"
     #: values of `auth.method`; empty for a file
     methods: tuple[str, ...] = ALL_METHODS
@@ -92,6 +92,8 @@ class Engine:
     options: tuple[Option, ...] = ()
     #: whether the driver can connect to a socket in the file system
     has_socket: bool = False
+    #: whether it speaks TLS; else `tls.mode` is `disable`, and its own protocol hides the password
+    has_tls: bool = True
     #: whether `tls.clientCertificate` may stand beside any of them
     has_client_certificate: bool = True
     tested: Tested

@@ -79,7 +79,7 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
         yield from hops.findings(spec)
     query = spec.get("health", {}).get("query")
     if query is not None:
-        yield from _query_findings(query)
+        yield from _query_findings(query, ENGINES[spec["engine"]].query)
     yield from limits.duration_findings(spec)
 
 
@@ -190,18 +190,20 @@ def query_problem(query: str) -> str:
     return next((why for pattern, why in _QUERY_RULES if pattern.search(query)), "")
 
 
-def _query_findings(query: str) -> Iterator[kinds.Finding]:
+def _query_findings(query: str, example: str) -> Iterator[kinds.Finding]:
     why = query_problem(query)
     if why:
         yield kinds.Finding(
             code="E119",
             path=("health", "query"),
             message=f"the query {why}",
-            hint="a check such as `select 1` reads one row",
+            hint=f"a check such as `{example}` reads one row",
         )
 
 
 def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    if not ENGINES[spec["engine"]].has_tls:
+        return
     mode = spec.get("tls", {}).get("mode")
     if mode == "disable" and spec.get("auth", {}).get("method", "none") != "none":
         yield kinds.Finding(
