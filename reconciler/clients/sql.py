@@ -50,6 +50,7 @@ class Driver:
 DRIVERS = {
     "clickhouse_connect": "reconciler.clients.clickhouse:DRIVER",
     "duckdb": "reconciler.clients.duckdb:DRIVER",
+    "firebirdsql": "reconciler.clients.firebird:DRIVER",
     "psycopg": "reconciler.clients.postgresql:DRIVER",
     "pymysql": "reconciler.clients.mysql:DRIVER",
     "sqlite3": "reconciler.clients.sqlite:DRIVER",

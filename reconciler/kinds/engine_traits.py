@@ -207,3 +207,8 @@ TRINO_OPTIONS: Final = (
         },
     ),
 )
+#: firebirdsql, `connect`; by the names of the database parameter block
+FIREBIRD_OPTIONS: Final = (
+    _name_of_us("process_name"),
+    _identifier("role", "role", "Role whose permissions the user takes on."),
+)

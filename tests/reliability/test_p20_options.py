@@ -16,6 +16,7 @@ from pathlib import Path
 import clickhouse_connect.driver as clickhouse
 import clickhouse_connect.driver.httpclient as clickhouse_http
 import duckdb
+import firebirdsql
 import psycopg.pq
 import pymysql
 import pytest
@@ -75,6 +76,7 @@ DECLARED: dict[str, Callable[[], set[str]]] = {
     "clickhouse_connect": lambda: _parameters(
         clickhouse.create_client, clickhouse_http.HttpClient.__init__
     ),
+    "firebirdsql": lambda: _parameters(firebirdsql.fbcore.ConnectionBase.__init__),
     "trino": lambda: _parameters(trino.dbapi.Connection.__init__),
     "sqlite3": _parameters_of_files,
     "duckdb": _duckdb,

@@ -16,6 +16,9 @@ fi
 if ! command -v mariadbd >/dev/null; then
     missing="$missing mariadb-server-core"
 fi
+if ! command -v firebird >/dev/null; then
+    missing="$missing firebird3.0-server"
+fi
 if [ -z "$missing" ]; then
     exit 0
 fi
@@ -51,4 +54,8 @@ for package in $missing; do
             /etc/postgresql-common/createcluster.conf
     fi
     install "$package"
+    if [ "$package" = firebird3.0-server ]; then
+        # The package has its service start with the machine.
+        rm -f /etc/systemd/system/multi-user.target.wants/firebird3.0.service
+    fi
 done
