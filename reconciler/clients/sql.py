@@ -51,6 +51,7 @@ DRIVERS = {
     "clickhouse_connect": "reconciler.clients.clickhouse:DRIVER",
     "duckdb": "reconciler.clients.duckdb:DRIVER",
     "firebirdsql": "reconciler.clients.firebird:DRIVER",
+    "oracledb": "reconciler.clients.oracle:DRIVER",
     "psycopg": "reconciler.clients.postgresql:DRIVER",
     "pymysql": "reconciler.clients.mysql:DRIVER",
     "sqlite3": "reconciler.clients.sqlite:DRIVER",

@@ -84,6 +84,10 @@ class Engine:
     default_port: int | None
     #: SQLAlchemy's dialect and driver; empty where there is none: checked, not given to programs
     dialect: str
+    #: what `database` must look like where its driver or server would read more into it; or empty
+    database_form: str = ""
+    #: in words, beside it
+    database_words: str = ""
     #: `health.query` where the manifest has none; reads one row and needs no permission
     query: str = "select 1"
     #: values of `auth.method`; empty for a file
@@ -207,6 +211,8 @@ TRINO_OPTIONS: Final = (
         },
     ),
 )
+#: oracledb, `ConnectParams`
+ORACLE_OPTIONS: Final = (_name_of_us("program"),)
 #: firebirdsql, `connect`; by the names of the database parameter block
 FIREBIRD_OPTIONS: Final = (
     _name_of_us("process_name"),

@@ -154,6 +154,28 @@ ROWS: Final = (
         tested_on="a protocol peer",
     ),
     Engine(
+        name="oracle",
+        title="Oracle Database",
+        aliases=(
+            "oracledb", "oracle+oracledb", "oracle+cx_oracle", "cx_oracle", "oracle-db",
+            "django.db.backends.oracle",
+        ),
+        driver="oracledb",
+        library="oracledb (thin mode)",
+        extra="oracle",
+        # its port for TLS (TCPS), since TLS is on unless the manifest says otherwise; else 1521
+        default_port=2484,
+        dialect="oracle+oracledb",
+        # it becomes a part of a connect descriptor
+        database_form=r"[A-Za-z0-9_.$#-]{1,128}",
+        database_words="name a service, with letters, digits, `_`, `.`, `-`, `$` and `#` alone",
+        query="select 1 from dual",
+        methods=("password",),
+        options=traits.ORACLE_OPTIONS,
+        tested=traits.Tested.NOT,
+        tested_on="not tested; refusals, deadlines and TLS are, on a scripted listener",
+    ),
+    Engine(
         name="firebird",
         title="Firebird",
         aliases=("firebirdsql", "firebird+firebird", "firebird+fdb", "interbase", "fdb"),
@@ -162,6 +184,9 @@ ROWS: Final = (
         extra="firebird",
         default_port=3050,
         dialect="",
+        # `host:` before it would have the server look elsewhere
+        database_form=r"(?:[A-Za-z]:)?[^:]+",
+        database_words="name an alias of the server, or the path of a file there",
         query="select 1 from rdb$database",
         # the password is proven, never sent; the server always wants one
         methods=("password",),

@@ -111,6 +111,14 @@ def endpoint(spec: JsonObject) -> Endpoint:
 def _server_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
     wrong = tuple(sql_access.findings(spec))
     yield from wrong
+    engine = ENGINES[spec["engine"]]
+    if engine.database_form and not re.fullmatch(engine.database_form, spec["database"]):
+        yield kinds.Finding(
+            code="E109",
+            path=("database",),
+            message="`spec.database` has the wrong form",
+            hint=engine.database_words,
+        )
     if "socket" in spec:
         yield from _socket_findings(spec)
     elif "host" not in spec:

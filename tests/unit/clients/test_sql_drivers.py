@@ -27,6 +27,7 @@ def test_every_engine_has_a_driver() -> None:
             'install it: `pip install "reconciler[clickhouse]"`',
         ),
         ("trino", "trino", 'install it: `pip install "reconciler[trino]"`'),
+        ("oracle", "oracledb", 'install it: `pip install "reconciler[oracle]"`'),
         ("firebird", "firebirdsql", 'install it: `pip install "reconciler[firebird]"`'),
         ("cockroachdb", "psycopg", 'install it: `pip install "reconciler[postgres]"`'),
         ("duckdb", "duckdb", 'install it: `pip install "reconciler[duckdb]"`'),

@@ -20,6 +20,7 @@ PORTS = {
     "mariadb": 3306,
     "clickhouse": 8443,
     "trino": 443,
+    "oracle": 2484,
     "firebird": 3050,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
