@@ -101,7 +101,7 @@ port: $PORT
 database: $DATABASE
 auth:                        # secrets are references: {env: NAME} or {file: path}
 $AUTH
-tls: {mode: verify-full}     # add `ca: {file: path}` for a private authority
+$TLS
 # proxy: {url: http://proxy.example.com:3128}    # or https://, socks5://; `auth` logs in there
 # ssh: {host: bastion.example.com, username: tunnel, password: {env: $NAME_SSH_PASSWORD},
 #       knownHosts: {file: known_hosts}}
@@ -112,6 +112,11 @@ health:                      # how it is checked
   timeout: 10s
   query: $QUERY
 """
+#: Whether an engine speaks TLS -> the line that says how.
+_TLS = {
+    True: "tls: {mode: verify-full}     # add `ca: {file: path}` for a private authority",
+    False: "tls: {mode: disable}         # it has its own encryption, which is demanded",
+}
 _FILE = """\
 engine: $ENGINE
 database: data/$ID.db        # relative to the project
@@ -184,6 +189,7 @@ def manifest(wanted: Wanted) -> str:
         "GIVEN": _required_options(row) if row else "",
         "OPTION": ", ".join(option.name for option in row.options) if row else "",
         "DATABASE": wanted.name.replace("-", "_"),
+        "TLS": _TLS[row.has_tls] if row else "",
         "AUTH": indent(AUTH[wanted.kind].get(wanted.auth, ""), "  "),
         "NAME": _variable_prefix(wanted.name),
     }
@@ -202,7 +208,9 @@ def _filled(text: str, words: dict[str, str]) -> str:
         return indent(value, match[1]) if match[2] == "AUTH" else match[1] + value
 
     return re.sub(
-        r"( *)\$(AUTH|DATABASE|ENGINE|GIVEN|ID|KIND|NAMESPACE|NAME|OPTION|PORT|QUERY)", word, text
+        r"( *)\$(AUTH|DATABASE|ENGINE|GIVEN|ID|KIND|NAMESPACE|NAME|OPTION|PORT|QUERY|TLS)",
+        word,
+        text,
     )
 
 

@@ -54,6 +54,8 @@ DRIVERS = {
     "clickhouse_connect": "reconciler.clients.clickhouse:DRIVER",
     "databricks": "reconciler.clients.databricks:DRIVER",
     "duckdb": "reconciler.clients.duckdb:DRIVER",
+    "firebirdsql": "reconciler.clients.firebird:DRIVER",
+    "oracledb": "reconciler.clients.oracle:DRIVER",
     "psycopg": "reconciler.clients.postgresql:DRIVER",
     "pymysql": "reconciler.clients.mysql:DRIVER",
     "snowflake": "reconciler.clients.snowflake:DRIVER",

@@ -89,7 +89,11 @@ class Engine:
     default_port: int | None
     #: SQLAlchemy's dialect and driver; empty where there is none: checked, not given to programs
     dialect: str
-    #: the query of a scaffold; reads one row and needs no permission
+    #: what `database` must look like where its driver or server would read more into it; or empty
+    database_form: str = ""
+    #: in words, beside it
+    database_words: str = ""
+    #: `health.query` where the manifest has none; reads one row and needs no permission
     query: str = "select 1"
     #: values of `auth.method`; empty for a file
     methods: tuple[str, ...] = USUAL_METHODS
@@ -97,6 +101,8 @@ class Engine:
     options: tuple[Option, ...] = ()
     #: whether the driver can connect to a socket in the file system
     has_socket: bool = False
+    #: whether it speaks TLS; else `tls.mode` is `disable`, and its own protocol hides the password
+    has_tls: bool = True
     #: whether `tls.clientCertificate` may stand beside any of them
     has_client_certificate: bool = True
     tested: Tested
@@ -231,4 +237,11 @@ TRINO_OPTIONS: Final = (
             "examples": ["Europe/Berlin"],
         },
     ),
+)
+#: oracledb, `ConnectParams`
+ORACLE_OPTIONS: Final = (_name_of_us("program"),)
+#: firebirdsql, `connect`; by the names of the database parameter block
+FIREBIRD_OPTIONS: Final = (
+    _name_of_us("process_name"),
+    _identifier("role", "role", "Role whose permissions the user takes on."),
 )

@@ -79,7 +79,7 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
         yield from hops.findings(spec)
     query = spec.get("health", {}).get("query")
     if query is not None:
-        yield from _query_findings(query)
+        yield from _query_findings(query, ENGINES[spec["engine"]].query)
     yield from limits.duration_findings(spec)
 
 
@@ -111,6 +111,14 @@ def endpoint(spec: JsonObject) -> Endpoint:
 def _server_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
     wrong = tuple(sql_access.findings(spec))
     yield from wrong
+    engine = ENGINES[spec["engine"]]
+    if engine.database_form and not re.fullmatch(engine.database_form, spec["database"]):
+        yield kinds.Finding(
+            code="E109",
+            path=("database",),
+            message="`spec.database` has the wrong form",
+            hint=engine.database_words,
+        )
     if "socket" in spec:
         yield from _socket_findings(spec)
     elif "host" not in spec:
@@ -190,18 +198,20 @@ def query_problem(query: str) -> str:
     return next((why for pattern, why in _QUERY_RULES if pattern.search(query)), "")
 
 
-def _query_findings(query: str) -> Iterator[kinds.Finding]:
+def _query_findings(query: str, example: str) -> Iterator[kinds.Finding]:
     why = query_problem(query)
     if why:
         yield kinds.Finding(
             code="E119",
             path=("health", "query"),
             message=f"the query {why}",
-            hint="a check such as `select 1` reads one row",
+            hint=f"a check such as `{example}` reads one row",
         )
 
 
 def _warnings(spec: JsonObject) -> Iterator[kinds.Finding]:
+    if not ENGINES[spec["engine"]].has_tls:
+        return
     mode = spec.get("tls", {}).get("mode")
     if mode == "disable" and spec.get("auth", {}).get("method", "none") != "none":
         yield kinds.Finding(

@@ -97,6 +97,12 @@ def _token_findings(spec: JsonObject, tls: JsonObject) -> Iterator[kinds.Finding
 
 
 def _tls_findings(row: Engine, tls: JsonObject, mode: str) -> Iterator[kinds.Finding]:
+    if not row.has_tls and mode != "disable":
+        yield _foreign(
+            ("tls", "mode"),
+            f"`{row.name}` speaks no TLS; its own encryption is used, and demanded",
+            "say so: `tls: {mode: disable}`",
+        )
     if "clientCertificate" in tls and not row.has_client_certificate:
         yield _foreign(
             ("tls", "clientCertificate"), f"`{row.name}` takes no client certificate", "delete it"

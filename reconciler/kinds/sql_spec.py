@@ -85,9 +85,13 @@ class Pool(SpecModel):
 class SqlHealth(Health):
     """How a database is checked."""
 
-    query: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
-        default="select 1",
-        description="One SELECT, VALUES, SHOW or WITH without `;`, run read-only, one row fetched.",
+    # see `_engine_rules`
+    query: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
+        default=None,
+        description=(
+            "One SELECT, VALUES, SHOW or WITH without `;`, run read-only, one row fetched."
+            " Default: one that every database of the engine answers."
+        ),
     )
 
 
@@ -103,22 +107,24 @@ def _default_port(data: dict[str, Any]) -> int:
     return engines.ENGINES[data["engine"]].default_port or 0
 
 
-def _engine_rules() -> dict[str, Any]:
-    """Returns what depends on the engine, its port and its options, in the words of JSON Schema."""
+def _engine_rules(names: tuple[str, ...]) -> dict[str, Any]:
+    """Returns what depends on the engine, in the words of JSON Schema."""
     return {
         "allOf": [
             {
                 "if": {"properties": {"engine": {"const": name}}, "required": ["engine"]},
-                "then": {
-                    "properties": {
-                        "port": {"default": engines.ENGINES[name].default_port},
-                        "options": _options(engines.ENGINES[name]),
-                    }
-                },
+                "then": {"properties": _properties(engines.ENGINES[name])},
             }
-            for name in engines.SERVER_ENGINES
+            for name in names
         ]
     }
+
+
+def _properties(row: Engine) -> dict[str, Any]:
+    health = {"health": {"properties": {"query": {"default": row.query}}}}
+    if row.is_file:
+        return health
+    return {"port": {"default": row.default_port}, "options": _options(row), **health}
 
 
 def _options(row: Engine) -> dict[str, Any]:
@@ -135,7 +141,7 @@ def _title(name: str) -> str:
     return re.sub("(?=[A-Z])", " ", name).capitalize()
 
 
-class ServerSpec(_SqlSpec, json_schema_extra=_engine_rules()):
+class ServerSpec(_SqlSpec, json_schema_extra=_engine_rules(engines.SERVER_ENGINES)):
     """A database on a server."""
 
     engine: ServerEngine = Field(description=_ENGINE)
@@ -176,7 +182,7 @@ class ServerSpec(_SqlSpec, json_schema_extra=_engine_rules()):
         return self
 
 
-class FileSpec(_SqlSpec):
+class FileSpec(_SqlSpec, json_schema_extra=_engine_rules(engines.FILE_ENGINES)):
     """A database in a file."""
 
     engine: FileEngine = Field(description=_ENGINE)

@@ -16,6 +16,8 @@ from pathlib import Path
 import clickhouse_connect.driver as clickhouse
 import clickhouse_connect.driver.httpclient as clickhouse_http
 import duckdb
+import firebirdsql
+import oracledb
 import psycopg.pq
 import pymysql
 import pytest
@@ -93,6 +95,8 @@ DECLARED: dict[str, Callable[[], set[str]]] = {
     "clickhouse_connect": lambda: _parameters(
         clickhouse.create_client, clickhouse_http.HttpClient.__init__
     ),
+    "firebirdsql": lambda: _parameters(firebirdsql.fbcore.ConnectionBase.__init__),
+    "oracledb": lambda: _parameters(oracledb.connect, oracledb.ConnectParams.__init__),
     "trino": lambda: _parameters(trino.dbapi.Connection.__init__),
     "snowflake": _snowflake,
     "sqlite3": _parameters_of_files,

@@ -20,6 +20,9 @@ fi
 if ! command -v slapd >/dev/null; then
     missing="$missing slapd"
 fi
+if ! command -v firebird >/dev/null; then
+    missing="$missing firebird3.0-server"
+fi
 if [ -z "$missing" ]; then
     exit 0
 fi
@@ -58,4 +61,8 @@ for package in $missing; do
         echo "slapd slapd/no_configuration boolean true" | debconf-set-selections
     fi
     install "$package"
+    if [ "$package" = firebird3.0-server ]; then
+        # The package has its service start with the machine.
+        rm -f /etc/systemd/system/multi-user.target.wants/firebird3.0.service
+    fi
 done

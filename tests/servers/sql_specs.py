@@ -14,6 +14,7 @@ from reconciler import probes
 from reconciler.clients import sql
 from reconciler.clients.attempt import Attempt, Lifeline, Login
 from reconciler.clients.stages import Stages
+from reconciler.kinds.engines import ENGINES
 from reconciler.model import Endpoint, Json, JsonObject, Observation, Stage, StageName, Target
 from reconciler.redact import Redactor, Secret
 from tests.factories import NOW, make_ref, make_uid
@@ -106,7 +107,11 @@ def make_target(spec: JsonObject) -> Target:
     whole = {
         **spec,
         "timeout": {"connect": "5s", "query": "30s", **spec.get("timeout", {})},
-        "health": {"timeout": "10s", "query": "select 1", **spec.get("health", {})},
+        "health": {
+            "timeout": "10s",
+            "query": ENGINES[spec["engine"]].query,
+            **spec.get("health", {}),
+        },
     }
     endpoint = Endpoint(scheme="sql", host="", port=None, text="sql://", method="none")
     return Target(

@@ -24,6 +24,8 @@ PORTS = {
     "trino": 443,
     "snowflake": 443,
     "databricks": 443,
+    "oracle": 2484,
+    "firebird": 3050,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
 
