@@ -86,6 +86,8 @@ class Engine:
     dialect: str
     #: the query of a scaffold; reads one row and needs no permission
     query: str = "select 1"
+    #: words that a query must not have, beside those that no engine's may
+    query_words: tuple[str, ...] = ()
     #: values of `auth.method`; empty for a file
     methods: tuple[str, ...] = ALL_METHODS
     #: what `spec.options` may hold; anything else is an error
@@ -180,6 +182,15 @@ MYSQL_OPTIONS: Final = (
         *("utf8mb4", "utf8mb3", "latin1", "ascii"),
     ),
     _identifier("collation", "collation", "How text is compared on the connection."),
+)
+#: SQL Server has no read-only transaction and takes further statements without a `;` between. A
+#: transaction that is rolled back undoes nearly all that a statement can do; these words end it, or
+#: do what it does not undo (Transact-SQL reference, "Statements", and the functions for row sets).
+TRANSACT_SQL_WORDS: Final = (
+    *("alter", "backup", "bulk", "checkpoint", "commit", "create", "dbcc", "deny", "drop", "exec"),
+    *("execute", "grant", "kill", "opendatasource", "openquery", "openrowset", "raiserror"),
+    *("reconfigure", "restore", "revoke", "rollback", "setuser", "shutdown", "truncate"),
+    *("updatetext", "waitfor", "writetext", r"next\b[\s\S]*\bvalue"),
 )
 #: clickhouse-connect, "Client initialization"
 CLICKHOUSE_OPTIONS: Final = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from reconciler import kinds
@@ -79,7 +80,7 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
         yield from hops.findings(spec)
     query = spec.get("health", {}).get("query")
     if query is not None:
-        yield from _query_findings(query)
+        yield from _query_findings(query, ENGINES[spec["engine"]].query_words)
     yield from limits.duration_findings(spec)
 
 
@@ -190,8 +191,23 @@ def query_problem(query: str) -> str:
     return next((why for pattern, why in _QUERY_RULES if pattern.search(query)), "")
 
 
-def _query_findings(query: str) -> Iterator[kinds.Finding]:
-    why = query_problem(query)
+def word_problem(query: str, words: tuple[str, ...]) -> str:
+    """Returns which of an engine's `query_words` stands in `query`, as a predicate, or `""`.
+
+    A word may begin right behind a number (`1exec`), and is found in literals and comments too.
+    """
+    found = _words(words).search(query) if words else None
+    return f"has the word {found[1].split()[0].upper()}: a check is one SELECT" if found else ""
+
+
+@lru_cache
+def _words(words: tuple[str, ...]) -> re.Pattern[str]:
+    number = r"(?<![\w@#])(?:0x[0-9a-f]*|[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]*)?)"
+    return _rule(rf"(?:(?<![\w@#$])|{number})({'|'.join(words)})(?![\w@#$])")
+
+
+def _query_findings(query: str, words: tuple[str, ...]) -> Iterator[kinds.Finding]:
+    why = query_problem(query) or word_problem(query, words)
     if why:
         yield kinds.Finding(
             code="E119",
