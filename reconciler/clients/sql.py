@@ -52,6 +52,7 @@ DRIVERS = {
     "duckdb": "reconciler.clients.duckdb:DRIVER",
     "psycopg": "reconciler.clients.postgresql:DRIVER",
     "pymysql": "reconciler.clients.mysql:DRIVER",
+    "pytds": "reconciler.clients.mssql:DRIVER",
     "sqlite3": "reconciler.clients.sqlite:DRIVER",
     "trino": "reconciler.clients.trino:DRIVER",
 }

@@ -192,6 +192,16 @@ TRANSACT_SQL_WORDS: Final = (
     *("reconfigure", "restore", "revoke", "rollback", "setuser", "shutdown", "truncate"),
     *("updatetext", "waitfor", "writetext", r"next\b[\s\S]*\bvalue"),
 )
+#: Fields of LOGIN7 (MS-TDS, section 2.2.6.4), under the words of Microsoft's connection strings.
+MSSQL_OPTIONS: Final = (
+    _name_of_us("application_name"),
+    _choice(
+        "applicationIntent",
+        "intent",
+        "What the connection is for; a replica may be open to `ReadOnly` alone.",
+        *("ReadWrite", "ReadOnly"),
+    ),
+)
 #: clickhouse-connect, "Client initialization"
 CLICKHOUSE_OPTIONS: Final = (
     _name_of_us("client_name"),

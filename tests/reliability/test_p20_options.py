@@ -18,6 +18,7 @@ import clickhouse_connect.driver.httpclient as clickhouse_http
 import duckdb
 import psycopg.pq
 import pymysql
+import pytds  # type: ignore[import-untyped]  # has no py.typed
 import pytest
 import trino.dbapi
 
@@ -44,6 +45,7 @@ NOTORIOUS = (
     ),
     *("read_default_file", "init_command", "local_infile", "plugin_dir", "ssl_ca", "unix_socket"),
     *("service", "servicefile", "passfile", "hostaddr", "sslmode", "gsslib", "replication"),
+    *("failoverPartner", "attachDBFilename", "integratedSecurity", "encrypt", "enc_login_only"),
     *("uri", "vfs", "mode", "enable_load_extension", "trustStore", "trustServerCertificate"),
 )
 
@@ -75,6 +77,7 @@ DECLARED: dict[str, Callable[[], set[str]]] = {
     "clickhouse_connect": lambda: _parameters(
         clickhouse.create_client, clickhouse_http.HttpClient.__init__
     ),
+    "pytds": lambda: _parameters(pytds.connect),
     "trino": lambda: _parameters(trino.dbapi.Connection.__init__),
     "sqlite3": _parameters_of_files,
     "duckdb": _duckdb,

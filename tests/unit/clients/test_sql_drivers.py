@@ -27,6 +27,7 @@ def test_every_engine_has_a_driver() -> None:
             'install it: `pip install "reconciler[clickhouse]"`',
         ),
         ("trino", "trino", 'install it: `pip install "reconciler[trino]"`'),
+        ("mssql", "pytds", 'install it: `pip install "reconciler[mssql]"`'),
         ("cockroachdb", "psycopg", 'install it: `pip install "reconciler[postgres]"`'),
         ("duckdb", "duckdb", 'install it: `pip install "reconciler[duckdb]"`'),
     ],

@@ -20,6 +20,7 @@ PORTS = {
     "mariadb": 3306,
     "clickhouse": 8443,
     "trino": 443,
+    "mssql": 1433,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
 
@@ -80,6 +81,11 @@ def test_no_name_means_two_engines() -> None:
         ("PostgresDart", "postgresql"),
         ("Click House", "clickhouse"),
         ("MariaDB", "mariadb"),
+        ("MS SQL", "mssql"),
+        ("SQLServer", "mssql"),
+        ("Azure SQL", "mssql"),
+        ("mssql+pyodbc", "mssql"),
+        ("django.db.backends.sybase", ""),
         ("MongoDB", ""),
     ],
 )
