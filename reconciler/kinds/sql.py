@@ -57,6 +57,11 @@ _FILE_RULES: Final = (
 _HOST_RULES: Final = (
     (_rule(r"://|@"), "the host is a URL", "write host, port, database and auth as fields"),
     (_rule("/"), "the host is a path", "a socket in the file system is `socket: PATH`"),
+    (
+        _rule(r"\\"),
+        "the host names an instance of SQL Server",
+        "write the TCP port of the instance into `port`, and the host alone",
+    ),
     (_rule(","), "the host is a list", "write one manifest for each host"),
 )
 #: How libpq names a socket (PostgreSQL, "Connection Strings": the port is its extension).
@@ -68,7 +73,8 @@ _SOCKET_TLS: Final = {
     True: (None, "verify-full", "disable", "require", "verify-ca"),
     False: (None, "verify-full", "disable"),
 }
-_WITH_PORT: Final = re.compile(r"[^:/@\s]+:([0-9]{1,5})")
+#: `host:port`, and the `tcp:host,port` of SQL Server's connection strings.
+_WITH_PORT: Final = re.compile(r"(?:tcp:)?[^:,/@\s]+[:,]([0-9]{1,5})")
 
 
 def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
