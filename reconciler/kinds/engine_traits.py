@@ -96,6 +96,8 @@ class Engine:
     has_socket: bool = False
     #: whether `tls.clientCertificate` may stand beside any of them
     has_client_certificate: bool = True
+    #: newest version of TLS that the driver's protocol can carry; empty for any
+    newest_tls: str = ""
     tested: Tested
     #: for the support table: `tested_on` a real server
     tested_on: str

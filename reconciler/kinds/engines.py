@@ -168,9 +168,10 @@ ROWS: Final = (
         # the one for pytds, sqlalchemy-pytds, is not kept: its last release is of 2023
         dialect="",
         query_words=traits.TRANSACT_SQL_WORDS,
-        methods=("none", "password"),
+        methods=("password",),
         options=traits.MSSQL_OPTIONS,
         has_client_certificate=False,
+        newest_tls="1.2",
         tested=traits.Tested.PEER,
         tested_on="a protocol peer",
     ),

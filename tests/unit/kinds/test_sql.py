@@ -253,6 +253,12 @@ MODE, OWN = ("tls", "mode"), ("tls", "clientCertificate")
             id="certificate-twice",
         ),
         pytest.param(
+            {"engine": "mssql", "auth": PASSWORD, "tls": {"minimumVersion": "1.3"}},
+            ("tls", "minimumVersion"),
+            "a login to `mssql` is possible with TLS 1.2 only",
+            id="newer-than-the-protocol",
+        ),
+        pytest.param(
             {"engine": "redshift", "tls": {"clientCertificate": CERTIFICATE}},
             OWN,
             "`redshift` takes no client certificate",
@@ -277,6 +283,10 @@ def test_what_an_engine_or_mode_cannot_do_is_said(
 def test_a_login_over_verified_tls_is_fine(auth: dict[str, Any]) -> None:
     tls = {"mode": "verify-ca", "serverName": "db.internal", "minimumVersion": "1.3"}
     assert found(make_server(auth=auth, tls=tls)) == []
+
+
+def test_a_version_of_tls_that_the_protocol_carries_is_fine() -> None:
+    assert found(make_server(engine="mssql", auth=PASSWORD, tls={"minimumVersion": "1.2"})) == []
 
 
 def test_a_wrong_name_of_the_certificate_is_an_invalid_host() -> None:
