@@ -27,11 +27,6 @@ _HOST_BLOCKED = Meaning(
     message="the server blocks this machine after too many failed connections",
     hint="run FLUSH HOSTS on the server, and see its log for why they failed",
 )
-_TLS_REQUIRED = Meaning(
-    reason=Reason.TLS_FAILURE,
-    message="the server accepts TLS only",
-    hint="use it: `tls: {mode: verify-full}`",
-)
 _PLUGIN_UNKNOWN = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server asks for a way to log in that is not supported",
@@ -65,7 +60,7 @@ _MEANINGS = {
     2059: _PLUGIN_UNKNOWN,
     3024: sql_errors.QUERY_TIMED_OUT,
     3118: sql_errors.LOGIN_REFUSED,
-    3159: _TLS_REQUIRED,
+    3159: sql_errors.TLS_REQUIRED,
     4151: sql_errors.LOGIN_REFUSED,
 }
 #: Method whose password or token is sent as it is -> what it means that a hash is asked for.

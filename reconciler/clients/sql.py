@@ -59,6 +59,7 @@ DRIVERS = {
     "psycopg": "reconciler.clients.postgresql:DRIVER",
     "pymysql": "reconciler.clients.mysql:DRIVER",
     "snowflake": "reconciler.clients.snowflake:DRIVER",
+    "pytds": "reconciler.clients.mssql:DRIVER",
     "sqlite3": "reconciler.clients.sqlite:DRIVER",
     "trino": "reconciler.clients.trino:DRIVER",
 }

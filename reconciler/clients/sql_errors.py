@@ -112,6 +112,11 @@ NO_TLS = Meaning(
     message="the server offers no TLS; nothing was sent",
     hint="switch TLS on at the server, or, where the network is trusted: `tls: {mode: disable}`",
 )
+TLS_REQUIRED = Meaning(
+    reason=Reason.TLS_FAILURE,
+    message="the server accepts TLS only",
+    hint="use it: `tls: {mode: verify-full}`",
+)
 CLEARTEXT_REFUSED = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server asks for a login that is too weak here; the password was not sent",

@@ -187,13 +187,15 @@ def context(
     *,
     own: Identity | None = None,
     minimum: str = "1.2",
+    maximum: str = "",
     ignore_expiry: bool = False,
 ) -> ssl.SSLContext:
     """Returns the shared context for `mode`; `ca`, PEM text, replaces the machine's authorities.
 
     `own` is shown to a server that asks who we are. `minimum` is a key of `VERSIONS`; TLS 1.2 is
-    the oldest (RFC 8996). `ignore_expiry` is for reading *when* a certificate expired, after a
-    handshake failed for it; nothing may be sent over such a connection.
+    the oldest (RFC 8996). `maximum` is for protocols that cannot carry a newer one. `ignore_expiry`
+    is for reading *when* a certificate expired, after a handshake failed for it; nothing may be
+    sent over such a connection.
 
     Raises:
         ConnectionFailed: TlsFailure, when `ca` holds no certificate, or as `tls_identity.install`.
@@ -201,6 +203,8 @@ def context(
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = VERSIONS[minimum]
+    if maximum:
+        made.maximum_version = VERSIONS[maximum]
     made.check_hostname = mode is TlsMode.VERIFY_FULL
     made.verify_mode = ssl.CERT_NONE if mode is TlsMode.REQUIRE else ssl.CERT_REQUIRED
     if mode is not TlsMode.REQUIRE:

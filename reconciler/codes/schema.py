@@ -206,7 +206,8 @@ SCHEMA = {
         title="invalid health query",
         text=(
             "A health query is one statement that begins with SELECT, VALUES, SHOW or WITH and "
-            "has no `;`. Words that change data are refused anywhere in it. It is run read-only, "
+            "has no `;`. Words that change data are refused anywhere in it, and for SQL Server "
+            "those that begin another statement or end a transaction, too. It is run read-only, "
             "and its first row is fetched."
         ),
         failing=sql(_DATABASE + "health:\n  query: drop table orders"),

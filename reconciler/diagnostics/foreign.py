@@ -151,7 +151,7 @@ _ENGINES: Final = _table(
     ("s3 gcs azureBlob dropbox sharepoint files ftp sftp git github googleDrive box", _STORAGE),
     ("odbc jdbc pyodbc sqlalchemy", _A_WAY),
     ("access excel", _OFFICE),
-    ("db2 ibmDb2 sybase teradata saphana hana hive hive2 impala denodo pi", _NO_DRIVER),
+    ("athena db2 ibmDb2 sybase teradata saphana hana hive hive2 impala denodo pi", _NO_DRIVER),
 )
 _VALUES: Final[Mapping[tuple[str, Path], Mapping[str, str]]] = {
     ("ApiConnection", ("spec", "auth", "method")): _API_METHODS,

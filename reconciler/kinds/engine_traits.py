@@ -95,6 +95,8 @@ class Engine:
     database_words: str = ""
     #: `health.query` where the manifest has none; reads one row and needs no permission
     query: str = "select 1"
+    #: words that a query must not have, beside those that no engine's may
+    query_words: tuple[str, ...] = ()
     #: values of `auth.method`; empty for a file
     methods: tuple[str, ...] = USUAL_METHODS
     #: what `spec.options` may hold; anything else is an error
@@ -105,6 +107,8 @@ class Engine:
     has_tls: bool = True
     #: whether `tls.clientCertificate` may stand beside any of them
     has_client_certificate: bool = True
+    #: newest version of TLS that the driver's protocol can carry; empty for any
+    newest_tls: str = ""
     tested: Tested
     #: for the support table: `tested_on` a real server
     tested_on: str
@@ -191,6 +195,25 @@ MYSQL_OPTIONS: Final = (
         *("utf8mb4", "utf8mb3", "latin1", "ascii"),
     ),
     _identifier("collation", "collation", "How text is compared on the connection."),
+)
+#: SQL Server has no read-only transaction and takes further statements without a `;` between. A
+#: transaction that is rolled back undoes nearly all that a statement can do; these words end it, or
+#: do what it does not undo (Transact-SQL reference, "Statements", and the functions for row sets).
+TRANSACT_SQL_WORDS: Final = (
+    *("alter", "backup", "bulk", "checkpoint", "commit", "create", "dbcc", "deny", "drop", "exec"),
+    *("execute", "grant", "kill", "opendatasource", "openquery", "openrowset", "raiserror"),
+    *("reconfigure", "restore", "revoke", "rollback", "setuser", "shutdown", "truncate"),
+    *("updatetext", "waitfor", "writetext", r"next\b[\s\S]*\bvalue"),
+)
+#: Fields of LOGIN7 (MS-TDS, section 2.2.6.4), under the words of Microsoft's connection strings.
+MSSQL_OPTIONS: Final = (
+    _name_of_us("application_name"),
+    _choice(
+        "applicationIntent",
+        "intent",
+        "What the connection is for; a replica may be open to `ReadOnly` alone.",
+        *("ReadWrite", "ReadOnly"),
+    ),
 )
 #: clickhouse-connect, "Client initialization"
 CLICKHOUSE_OPTIONS: Final = (

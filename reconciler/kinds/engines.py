@@ -232,6 +232,28 @@ ROWS: Final = (
         tested_on="a real server",
     ),
     Engine(
+        name="mssql",
+        title="SQL Server",
+        aliases=(
+            "mssql+pymssql", "mssql+pyodbc", "mssql+pytds", "mssql+mssqlpython", "mssqlnet",
+            "django.db.backends.mssql", "sql_server.pyodbc", "microsoft sql server",
+            "sqlserver", "sqlclient", "azure-sql", "azuresql", "azure sql database",
+        ),
+        driver="pytds",
+        library="python-tds",
+        extra="mssql",
+        default_port=1433,
+        # the one for pytds, sqlalchemy-pytds, is not kept: its last release is of 2023
+        dialect="",
+        query_words=traits.TRANSACT_SQL_WORDS,
+        methods=("password",),
+        options=traits.MSSQL_OPTIONS,
+        has_client_certificate=False,
+        newest_tls="1.2",
+        tested=traits.Tested.PEER,
+        tested_on="a protocol peer",
+    ),
+    Engine(
         name="sqlite",
         title="SQLite",
         aliases=("sqlite3", "sqlite+pysqlite", "django.db.backends.sqlite3"),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from reconciler import kinds
 from reconciler.kinds import addresses, hops, limits, sql_access
+from reconciler.kinds.engine_traits import Engine
 from reconciler.kinds.engines import ENGINES
 from reconciler.model import Endpoint, JsonObject
 
@@ -56,6 +58,11 @@ _FILE_RULES: Final = (
 _HOST_RULES: Final = (
     (_rule(r"://|@"), "the host is a URL", "write host, port, database and auth as fields"),
     (_rule("/"), "the host is a path", "a socket in the file system is `socket: PATH`"),
+    (
+        _rule(r"\\"),
+        "the host names an instance of SQL Server",
+        "write the TCP port of the instance into `port`, and the host alone",
+    ),
     (_rule(","), "the host is a list", "write one manifest for each host"),
 )
 #: How libpq names a socket (PostgreSQL, "Connection Strings": the port is its extension).
@@ -67,7 +74,8 @@ _SOCKET_TLS: Final = {
     True: (None, "verify-full", "disable", "require", "verify-ca"),
     False: (None, "verify-full", "disable"),
 }
-_WITH_PORT: Final = re.compile(r"[^:/@\s]+:([0-9]{1,5})")
+#: `host:port`, and the `tcp:host,port` of SQL Server's connection strings.
+_WITH_PORT: Final = re.compile(r"(?:tcp:)?[^:,/@\s]+[:,]([0-9]{1,5})")
 
 
 def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
@@ -79,7 +87,7 @@ def checks(spec: JsonObject) -> Iterator[kinds.Finding]:
         yield from hops.findings(spec)
     query = spec.get("health", {}).get("query")
     if query is not None:
-        yield from _query_findings(query, ENGINES[spec["engine"]].query)
+        yield from _query_findings(query, ENGINES[spec["engine"]])
     yield from limits.duration_findings(spec)
 
 
@@ -198,14 +206,29 @@ def query_problem(query: str) -> str:
     return next((why for pattern, why in _QUERY_RULES if pattern.search(query)), "")
 
 
-def _query_findings(query: str, example: str) -> Iterator[kinds.Finding]:
-    why = query_problem(query)
+def word_problem(query: str, words: tuple[str, ...]) -> str:
+    """Returns which of an engine's `query_words` stands in `query`, as a predicate, or `""`.
+
+    A word may begin right behind a number (`1exec`), and is found in literals and comments too.
+    """
+    found = _words(words).search(query) if words else None
+    return f"has the word {found[1].split()[0].upper()}: a check is one SELECT" if found else ""
+
+
+@lru_cache
+def _words(words: tuple[str, ...]) -> re.Pattern[str]:
+    number = r"(?<![\w@#])(?:0x[0-9a-f]*|[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]*)?)"
+    return _rule(rf"(?:(?<![\w@#$])|{number})({'|'.join(words)})(?![\w@#$])")
+
+
+def _query_findings(query: str, engine: Engine) -> Iterator[kinds.Finding]:
+    why = query_problem(query) or word_problem(query, engine.query_words)
     if why:
         yield kinds.Finding(
             code="E119",
             path=("health", "query"),
             message=f"the query {why}",
-            hint=f"a check such as `{example}` reads one row",
+            hint=f"a check such as `{engine.query}` reads one row",
         )
 
 

@@ -107,6 +107,12 @@ def _tls_findings(row: Engine, tls: JsonObject, mode: str) -> Iterator[kinds.Fin
         yield _foreign(
             ("tls", "clientCertificate"), f"`{row.name}` takes no client certificate", "delete it"
         )
+    if row.newest_tls and tls.get("minimumVersion", "") > row.newest_tls:
+        yield _foreign(
+            ("tls", "minimumVersion"),
+            f"a login to `{row.name}` is possible with TLS {row.newest_tls} only",
+            f'use `minimumVersion: "{row.newest_tls}"`',
+        )
     for name in ("clientCertificate", "serverName", "ca"):
         if name in tls and mode == "disable":
             yield _foreign(

@@ -24,7 +24,7 @@ from reconciler.model import Json, JsonObject, Observation, Outcome
 from tests.reliability import stages
 from tests.reliability.figures import Record
 from tests.reliability.stages import World
-from tests.servers import http_routes, sql_peers
+from tests.servers import http_routes, mssql, sql_peers
 from tests.servers.certificates import Authority
 from tests.servers.http import (
     Route,
@@ -117,6 +117,16 @@ def _announce_much(client: Conversation) -> None:
     client.wait()
 
 
+def _log_in_and_flood(client: Conversation) -> None:
+    tds = mssql.TdsClient(client)
+    mssql.let_in(tds, mssql.NOT_SUPPORTED, None)
+    tds.message()
+    tds.send(mssql.acceptance("orders") + mssql.done())
+    notices = mssql.told(5701, "x", is_error=False) * 80
+    while True:  # one answer without an end
+        client.send(b"\x04\0" + (len(notices) + 8).to_bytes(2) + bytes(4) + notices)
+
+
 PEERS: dict[str, tuple[str, Callable[[Conversation], None]]] = {
     "pg-silent": ("postgresql", _stay_silent),
     "pg-drip": ("postgresql", _send_for_ever(b"E")),
@@ -126,6 +136,9 @@ PEERS: dict[str, tuple[str, Callable[[Conversation], None]]] = {
     "mysql-drip": ("mysql", _send_for_ever(b"\x01")),
     "mysql-login-stalls": ("mysql", _greet_and_wait),
     "mysql-announces-much": ("mysql", _announce_much),
+    "mssql-silent": ("mssql", _stay_silent),
+    "mssql-drip": ("mssql", _send_for_ever(b"\x04")),
+    "mssql-flood": ("mssql", _log_in_and_flood),
 }
 
 
@@ -181,6 +194,7 @@ def _endpoints() -> Iterator[list[dict[str, Json]]]:
             manifests.append(_sql(name, engine, peer.port))
         stalling = stack.enter_context(sql_peer(_stay_silent))
         manifests.append(_sql("pg-tls-stall", "postgresql", stalling.port, "require"))
+        manifests.append(_sql("ms-tls-stall", "mssql", silent, "require"))
         manifests.append(_sql("pg-black-hole", "postgresql", hole))
         manifests += _hops(silent, hole, stack.enter_context(http_server(_by_path(ROUTES))))
         yield manifests
@@ -208,6 +222,7 @@ def _hops(silent: int, hole: int, slow: Server) -> Iterator[dict[str, Json]]:
             _api(name, "http://127.0.0.1:1"),
             _sql(f"{name}-pg", "postgresql", 1),
             _sql(f"{name}-my", "mysql", 1),
+            _sql(f"{name}-ms", "mssql", 1),
         ):
             yield {**manifest, "spec": {**manifest["spec"], **way}}
 

@@ -30,7 +30,7 @@ from tests.corpus.canary import leaks, make_canary
 from tests.corpus.planted import planted
 from tests.corpus.zygote import Zygote
 from tests.reliability.figures import Record
-from tests.servers import sql_peers
+from tests.servers import mssql, sql_peers
 from tests.servers.sql_peers import Conversation, sql_peer
 
 CASES, SOAK_CASES = 400, 100_000
@@ -125,6 +125,13 @@ def _refuse_mysql(client: Conversation, text: bytes) -> None:
     client.mysql_send(2, sql_peers.mysql_error(1045, "28000", text))
 
 
+def _refuse_mssql(client: Conversation, text: bytes) -> None:
+    tds = mssql.TdsClient(client)
+    mssql.let_in(tds, mssql.NOT_SUPPORTED, None)
+    tds.message()
+    tds.send(mssql.refusal(18456, text.decode()))
+
+
 def _hang_up(client: Conversation, text: bytes) -> None:
     client.send(text[:1])
 
@@ -151,6 +158,7 @@ _SERVERS = tuple(name for name, row in engines.ENGINES.items() if not row.is_fil
 _FAULTS: Mapping[str, Callable[[Conversation, bytes], None]] = {
     "refuses in PostgreSQL's words": _refuse,
     "refuses in MySQL's words": _refuse_mysql,
+    "refuses in SQL Server's words": _refuse_mssql,
     "hangs up": _hang_up,
     "babbles": _babble,
     "asks for the password": _ask_for_the_password,

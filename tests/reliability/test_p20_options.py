@@ -20,6 +20,7 @@ import firebirdsql
 import oracledb
 import psycopg.pq
 import pymysql
+import pytds  # type: ignore[import-untyped]  # has no py.typed
 import pytest
 import trino.dbapi
 
@@ -46,6 +47,7 @@ NOTORIOUS = (
     ),
     *("read_default_file", "init_command", "local_infile", "plugin_dir", "ssl_ca", "unix_socket"),
     *("service", "servicefile", "passfile", "hostaddr", "sslmode", "gsslib", "replication"),
+    *("failoverPartner", "attachDBFilename", "integratedSecurity", "encrypt", "enc_login_only"),
     *("uri", "vfs", "mode", "enable_load_extension", "trustStore", "trustServerCertificate"),
 )
 
@@ -97,6 +99,7 @@ DECLARED: dict[str, Callable[[], set[str]]] = {
     ),
     "firebirdsql": lambda: _parameters(firebirdsql.fbcore.ConnectionBase.__init__),
     "oracledb": lambda: _parameters(oracledb.connect, oracledb.ConnectParams.__init__),
+    "pytds": lambda: _parameters(pytds.connect),
     "trino": lambda: _parameters(trino.dbapi.Connection.__init__),
     "snowflake": _snowflake,
     "sqlite3": _parameters_of_files,

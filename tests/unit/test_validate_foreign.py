@@ -16,11 +16,11 @@ SERVER = "  engine: postgresql\n  host: db.internal\n  database: orders\n"
 
 #: Every source that the data platforms we learnt from list, as they write it.
 SOURCES = (
-    "Access", "Cassandra", "DB2", "Excel", "HBase", "Hive",
-    "Hive2", "MariaDB", "MLFlow", "MongoDB", "MySQL", "Neo4j",
-    "PostgresDart", "ClickHouse", "Postgres", "Redshift", "SQLite", "Socrata",
-    "Sparql", "Teradata", "Twitter", "Web", "ODATA", "ODBC", "FTP",
-    "HTTP", "SFTP", "Denodo", "Git", "Impala", "Neptune", "PI", "SAP HANA", "Virtuoso",
+    "Access", "Athena", "BigQuery", "Databricks", "Firebird", "MS SQL", "Oracle", "Snowflake",
+    "Vertica", "Cassandra", "DB2", "Excel", "HBase", "Hive", "Hive2", "MariaDB", "MLFlow",
+    "MongoDB", "MySQL", "Neo4j", "PostgresDart", "ClickHouse", "Postgres", "Redshift", "SQLite",
+    "Socrata", "Sparql", "Teradata", "Twitter", "Web", "ODATA", "ODBC", "FTP", "HTTP", "SFTP",
+    "Denodo", "Git", "Impala", "Neptune", "PI", "SAP HANA", "Virtuoso",
 )  # fmt: skip
 
 

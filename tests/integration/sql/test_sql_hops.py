@@ -28,6 +28,7 @@ from tests.servers.hop_targets import (
     ssh_block,
 )
 from tests.servers.mariadb import PASSWORD, MariadbServer
+from tests.servers.mssql import USER, mssql_peer
 from tests.servers.proxies import proxy_server
 from tests.servers.sql_peers import sql_peer
 from tests.servers.sql_specs import (
@@ -43,6 +44,7 @@ from tests.servers.ssh import SshServer, ssh_server
 
 LOGINS = {"report": PROXY_PASSWORD}
 FAR = {"localhost": "127.0.0.1"}
+every = pytest.mark.parametrize("engine", ["postgresql", "mariadb", "mssql"])
 both = pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
 
 
@@ -91,12 +93,15 @@ def ssh() -> Iterator[SshServer]:
 
 
 @pytest.fixture
-def specs(tls_database: Database, mariadb: MariadbServer) -> Mapping[str, JsonObject]:
+def specs(tls_database: Database, mariadb: MariadbServer) -> Iterator[Mapping[str, JsonObject]]:
     """Gives specs by engine that verify the server under its name, which is not its address."""
-    return {
-        "postgresql": tls_database.spec(host="localhost"),
-        "mariadb": mariadb_spec(mariadb, host="localhost"),
-    }
+    with mssql_peer() as peer:
+        peer.users[USER] = PASSWORD
+        yield {
+            "postgresql": tls_database.spec(host="localhost"),
+            "mariadb": mariadb_spec(mariadb, host="localhost"),
+            "mssql": peer.spec(host="localhost"),
+        }
 
 
 def ended(found: Observation) -> tuple[Reason, str]:
@@ -104,7 +109,7 @@ def ended(found: Observation) -> tuple[Reason, str]:
 
 
 @pytest.mark.server
-@both
+@every
 @pytest.mark.parametrize("method", ["password", "key"])
 def test_a_database_answers_through_an_ssh_tunnel(
     specs: Mapping[str, JsonObject],
@@ -121,7 +126,7 @@ def test_a_database_answers_through_an_ssh_tunnel(
 
 
 @pytest.mark.server
-@both
+@every
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
 def test_a_database_answers_through_a_proxy(
     specs: Mapping[str, JsonObject], check_many: CheckMany, engine: str, scheme: str
@@ -133,7 +138,7 @@ def test_a_database_answers_through_a_proxy(
 
 
 @pytest.mark.server
-@both
+@every
 def test_a_name_that_the_certificate_does_not_bear_is_refused_through_a_tunnel(
     specs: Mapping[str, JsonObject], check_many: CheckMany, engine: str
 ) -> None:
@@ -144,7 +149,7 @@ def test_a_name_that_the_certificate_does_not_bear_is_refused_through_a_tunnel(
 
 
 @pytest.mark.server
-@both
+@every
 def test_a_refused_database_login_is_no_failure_of_the_tunnel(
     specs: Mapping[str, JsonObject], ssh: SshServer, check_many: CheckMany, engine: str
 ) -> None:
@@ -154,7 +159,7 @@ def test_a_refused_database_login_is_no_failure_of_the_tunnel(
 
 
 @pytest.mark.server
-@both
+@every
 def test_a_refused_login_at_a_hop_never_reaches_the_database(
     specs: Mapping[str, JsonObject], ssh: SshServer, check_many: CheckMany, engine: str
 ) -> None:
@@ -166,7 +171,7 @@ def test_a_refused_login_at_a_hop_never_reaches_the_database(
 
 
 @pytest.mark.server
-@both
+@every
 def test_many_databases_behind_one_bastion_log_in_there_once(
     specs: Mapping[str, JsonObject], ssh: SshServer, check_many: CheckMany, engine: str
 ) -> None:
@@ -175,7 +180,7 @@ def test_many_databases_behind_one_bastion_log_in_there_once(
     assert (ssh.connections, ssh.logins, len(ssh.targets)) == (1, 1, 20)
 
 
-@both
+@every
 def test_a_database_that_is_not_there_is_named_by_the_tunnel(
     ssh: SshServer, check_many: CheckMany, engine: str, refusing: int
 ) -> None:
@@ -183,7 +188,7 @@ def test_a_database_that_is_not_there_is_named_by_the_tunnel(
     assert ended(found) == (Reason.CONNECT_REFUSED, "tcp")
 
 
-@both
+@every
 def test_a_database_that_stalls_behind_a_tunnel_ends_by_the_deadline(
     ssh: SshServer, check_many: CheckMany, engine: str
 ) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from reconciler.model import Outcome, Reason
-from tests.servers import sql_peers
+from tests.servers import mssql, sql_peers
 from tests.servers.certificates import Authority
 from tests.servers.sql_peers import Conversation, sql_peer
 from tests.servers.sql_specs import Check, make_tools, names_of, peer_spec, probe
 
-ENGINES = ["postgresql", "mysql"]
+ENGINES = ["postgresql", "mysql", "mssql"]
 CANARY = "canary-4711-secret"
 CLEARTEXT_REFUSED = (
     "the server asks for a login that is too weak here; the password was not sent",
@@ -56,6 +58,7 @@ def test_a_server_that_answers_byte_by_byte_is_left_at_the_deadline(
     greeting = {
         "postgresql": sql_peers.postgresql_error("28P01", b"x" * 20_000),
         "mysql": b"\xff\x4f\0\0" + b"x" * 20_000,
+        "mssql": b"\x04\x01\x4e\x20\0\0\0\0" + b"x" * 20_000,
     }
 
     def drip(client: Conversation) -> None:
@@ -92,6 +95,11 @@ def test_a_server_that_closes_at_once_is_a_protocol_error(
         pytest.param(b"E\xff\xff\xff\xff" + b"x" * 64, id="postgresql-endless"),
         pytest.param(b"\x05\0\0\0\x0a\xff\xfe\0\0", id="mysql-version-not-text"),
         pytest.param(b"\x02\0\0\0\xff\x01", id="mysql-cut-error"),
+        pytest.param(b"\x04\x01\0\x10\0\0\0\0\x01\xff", id="mssql-cut"),
+        pytest.param(b"\x04\x01\0\x08\0\0\0\0", id="mssql-empty"),
+        pytest.param(b"\x04\x01\0\x0a\0\0\0\0\x01\0", id="mssql-without-end"),
+        pytest.param(b"\x04\x01\0\x0e\0\0\0\0\x01\xff\xff\0\x01\xff", id="mssql-far"),
+        pytest.param(b"\x04\x01\0\x04\0\0\0\0", id="mssql-too-short"),
     ],
 )
 def test_a_server_of_another_kind_is_a_protocol_error(
@@ -195,6 +203,11 @@ def test_hostile_text_is_redacted_escaped_and_cut(check: Check, engine: str) -> 
     def refuse(client: Conversation) -> None:
         if engine == "mysql":
             client.mysql_send(0, sql_peers.mysql_error(1040, "08004", hostile))
+        elif engine == "mssql":
+            tds = mssql.TdsClient(client)
+            mssql.let_in(tds, mssql.NOT_SUPPORTED, None)
+            tds.message()
+            tds.send(mssql.refusal(17809, hostile.decode("latin-1")))
         else:
             client.postgresql_start()
             client.send(sql_peers.postgresql_error("53300", hostile))
@@ -235,6 +248,10 @@ def test_a_bad_certificate_is_named(
     context = authority.server_context(certificate[0], expired="expired" in certificate)
 
     def greet(client: Conversation) -> None:
+        if engine == "mssql":
+            with suppress(ssl.SSLError):
+                mssql.let_in(mssql.TdsClient(client), mssql.ON, context)
+            return
         if engine == "mysql":
             client.mysql_send(0, sql_peers.mysql_greeting(has_tls=True))
             client.mysql_packet()

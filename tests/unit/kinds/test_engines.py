@@ -26,6 +26,7 @@ PORTS = {
     "databricks": 443,
     "oracle": 2484,
     "firebird": 3050,
+    "mssql": 1433,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
 
@@ -86,6 +87,11 @@ def test_no_name_means_two_engines() -> None:
         ("PostgresDart", "postgresql"),
         ("Click House", "clickhouse"),
         ("MariaDB", "mariadb"),
+        ("MS SQL", "mssql"),
+        ("SQLServer", "mssql"),
+        ("Azure SQL", "mssql"),
+        ("mssql+pyodbc", "mssql"),
+        ("django.db.backends.sybase", ""),
         ("MongoDB", ""),
     ],
 )

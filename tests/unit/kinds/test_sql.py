@@ -6,6 +6,7 @@ import pytest
 
 from reconciler import kinds
 from reconciler.kinds import sql
+from reconciler.kinds.engine_traits import TRANSACT_SQL_WORDS
 from reconciler.model import Endpoint, Path
 
 PASSWORD = {"method": "password", "username": "report", "password": {"env": "PASSWORD"}}
@@ -277,6 +278,12 @@ MODE, OWN = ("tls", "mode"), ("tls", "clientCertificate")
             id="certificate-twice",
         ),
         pytest.param(
+            {"engine": "mssql", "auth": PASSWORD, "tls": {"minimumVersion": "1.3"}},
+            ("tls", "minimumVersion"),
+            "a login to `mssql` is possible with TLS 1.2 only",
+            id="newer-than-the-protocol",
+        ),
+        pytest.param(
             {"engine": "redshift", "tls": {"clientCertificate": CERTIFICATE}},
             OWN,
             "`redshift` takes no client certificate",
@@ -324,6 +331,10 @@ def test_a_token_without_a_host_is_one_mistake() -> None:
     assert found(spec) == [("E103", ("host",))]
 
 
+def test_a_version_of_tls_that_the_protocol_carries_is_fine() -> None:
+    assert found(make_server(engine="mssql", auth=PASSWORD, tls={"minimumVersion": "1.2"})) == []
+
+
 def test_a_wrong_name_of_the_certificate_is_an_invalid_host() -> None:
     spec = make_server(tls={"serverName": "db.internal:5432"})
     assert found(spec) == [("E117", ("tls", "serverName"))]
@@ -332,3 +343,46 @@ def test_a_wrong_name_of_the_certificate_is_an_invalid_host() -> None:
 def test_a_statement_that_reads_has_no_problem() -> None:
     assert sql.query_problem("with a as (select 1) select * from a") == ""
     assert sql.query_problem("drop table a").startswith("does not begin with")
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        pytest.param("select 1 commit delete t", "COMMIT", id="behind a statement"),
+        pytest.param("select 1 Exec sp_who", "EXEC", id="any case"),
+        pytest.param("select 1\ndrop\ttable t", "DROP", id="other space"),
+        pytest.param("select 1drop table t", "DROP", id="behind a number"),
+        pytest.param("select .5exec p", "EXEC", id="behind a fraction"),
+        pytest.param("select 1.exec p", "EXEC", id="behind a point"),
+        pytest.param("select $1exec p", "EXEC", id="behind money"),
+        pytest.param("select 1eexec p", "EXEC", id="behind an exponent"),
+        pytest.param("select 1e+5exec p", "EXEC", id="behind a whole exponent"),
+        pytest.param("select 0xkill 5", "KILL", id="behind an empty binary"),
+        pytest.param("select 0xafkill 5", "KILL", id="behind a binary"),
+        pytest.param("select 'a'rollback", "ROLLBACK", id="behind a literal"),
+        pytest.param("select [a]rollback", "ROLLBACK", id="behind a quoted name"),
+        pytest.param("select 1 -- '\ncommit -- '", "COMMIT", id="between quotes in comments"),
+        pytest.param("select next -- x\n value for s", "NEXT", id="a pair with a comment between"),
+        pytest.param("select * from openrowset(bulk 'a', single_clob) x", "OPENROWSET", id="call"),
+    ],
+)
+def test_words_that_end_a_transaction_or_leave_it_are_found(query: str, word: str) -> None:
+    said = sql.word_problem(query, TRANSACT_SQL_WORDS)
+    assert said == f"has the word {word}: a check is one SELECT"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select 1",
+        "select executed, drop_1, [1drop2], #drop, @exec, killed from backups",
+        "select dropé, édrop from t",
+        "select a from t order by a offset 5 rows fetch next 5 rows only",
+    ],
+)
+def test_parts_of_longer_words_are_nothing(query: str) -> None:
+    assert sql.word_problem(query, TRANSACT_SQL_WORDS) == ""
+
+
+def test_an_engine_without_words_finds_none() -> None:
+    assert sql.word_problem("select 1 commit", ()) == ""
