@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tests.servers.accepting import until_accepted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
@@ -144,6 +146,7 @@ async def _serve(
     running = await asyncio.start_server(welcome, sock=listening, ssl=context, limit=2**20)
     started.set()
     await stop.event.wait()
+    await until_accepted()
     running.close()
     for task in tuple(clients):
         task.cancel()
