@@ -85,9 +85,13 @@ def http_server(
     *,
     context: ssl.SSLContext | None = None,
     name: str = "",
+    port: int = 0,
 ) -> Iterator[Server]:
-    """Runs a server on a free loopback port; `context` makes it TLS, `name` is the URL's host."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    """Runs a server on loopback, on a free port unless `port` says which.
+
+    `context` makes it TLS, `name` is the URL's host. Raises OSError where the port is taken.
+    """
+    with socket.create_server(("127.0.0.1", port)) as listening:
         server = Server(
             host=name or "127.0.0.1",
             port=listening.getsockname()[1],
