@@ -70,7 +70,7 @@ def _count_logins_at_impostor(seen: World) -> str:
             f"whoever posed as the bastion got {bastion.logins} logins in {bastion.connections} "
             "connections, where one connection without a login was expected"
         )
-    return "Whoever poses as the bastion counted 0 logins: neither user name nor key was sent."
+    return "Whoever poses as the SSH server counted 0 logins: neither user name nor key was sent."
 
 
 def _count_refusals(seen: World) -> str:
@@ -111,10 +111,14 @@ SHOW = (
     ),
     Step(
         title="Three things go wrong: the CRM revokes our token, the token server of the campaigns "
-        "replaces the secret of its client, and somebody else answers for the SSH server. One "
-        "health pass names each, and `flaky` has now failed often enough to be FAILED.",
+        "replaces the secret of our client, and somebody else answers for the SSH server. One pass "
+        "finds all three, and `flaky` has failed twice. Describe tells the whole reason and the "
+        "stage.",
         before=(World.revoke_crm_token, World.rotate_client_secret, World.pose_as_bastion),
-        lines=(Line(command="health", exit=UNHEALTHY),),
+        lines=(
+            Line(command="health", exit=UNHEALTHY),
+            Line(command="describe marketing/campaigns"),
+        ),
         after=_count_logins_at_impostor,
     ),
     Step(
@@ -134,8 +138,8 @@ SHOW = (
         after=_count_refusals,
     ),
     Step(
-        title="Status and describe: who stopped it, when and why.",
-        lines=(Line(command="status"), Line(command="describe sales/crm")),
+        title="Status: where every connection stands, the worst first.",
+        lines=(Line(command="status"),),
     ),
     Step(
         title="The CRM accepts the token again. Neither secret nor manifest changed, so the checks "
@@ -178,8 +182,8 @@ def _perform() -> None:
     with world.serving(secrets) as seen:
         project.make(dict(seen.ports.values()), world.files(seen, secrets))
         _say(
-            "Sample connections: six APIs and a database behind SSH, all on 127.0.0.1, and two "
-            "databases in files; in demo/.state"
+            "Sample connections in demo/.state: six APIs and a database behind SSH on 127.0.0.1, "
+            "two\ndatabases in files"
         )
         for name, (wanted, port) in seen.ports.items():
             if port != wanted:
