@@ -161,6 +161,8 @@ async def ask(  # noqa: PLR0917  # a request, and what it is sent with
         # a large one takes seconds: not on the loop, and not at the expense of the deadline
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(tools.threads, libraries.load, method.method)
+    if "ssh" in spec:
+        await tools.hops.tunnels.load()
     route = _route(target, secrets, tools, limits)
     talk = partial(_talk, method, plain, route, tools=tools, stages=stages)
     if isinstance(method, oauth1.OAuth1Auth) and method.consent is not None:
