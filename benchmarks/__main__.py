@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import blackbox, http_probe, peers, pipeline, sql_probe, store
+from benchmarks import blackbox, http_probe, peers, pipeline, sql_probe, store, warm_token
 from benchmarks.measuring import Line, shortfall, table
 
 _Part = Callable[[], Iterable[Line]]
@@ -46,6 +46,7 @@ def _parts(scratch: Path, *, quick: bool) -> dict[str, _Part]:
         "store": lambda: store.changed_rows(scratch, size, rounds),
         "failing": lambda: pipeline.failing_pass(scratch, size),
         "http": http_probe.lines,
+        "token": lambda: warm_token.lines(scratch),
         "blackbox": blackbox.lines,
         "sql": sql_probe.lines,
         "peers": lambda: peers.validators(scratch, size),

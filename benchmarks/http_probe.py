@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 from benchmarks.measuring import Goal, Line
 from reconciler import kinds
-from reconciler.model import Endpoint, Outcome, Ref, Target
+from reconciler.model import Endpoint, Json, Outcome, Ref, Target
 from reconciler.probes import Tools, http
 from reconciler.redact import Redactor
 
@@ -79,25 +79,35 @@ async def rate(one: Callable[[], Awaitable[None]]) -> float:
     return PROBES / (time.perf_counter() - began)
 
 
-def our_probe(port: int) -> Callable[[], Awaitable[None]]:
-    """Returns a function that probes the server on `port` once, as a pass does."""
+def target(port: int, **fields: Json) -> Target:
+    """Returns the server on `port` as a pass gets it; `fields` are more of its spec."""
+    base_url = f"http://127.0.0.1:{port}"
     manifest = {
         "apiVersion": "reconciler/v1",
         "kind": "ApiConnection",
         "metadata": {"name": "bench"},
-        "spec": {"baseUrl": f"http://127.0.0.1:{port}", "health": {"path": "/ping"}},
+        "spec": {"baseUrl": base_url, "health": {"path": "/ping"}, **fields},
     }
     spec = kinds.shape("ApiConnection").normalise(manifest)["spec"]
-    target = Target(
+    return Target(
         uid="conn_000000000000000",
         ref=Ref(kind="ApiConnection", namespace="default", name="bench"),
         generation=1,
         version=1,
         spec=spec,
         endpoint=Endpoint(
-            scheme="http", host="127.0.0.1", port=port, text=spec["baseUrl"], method="none"
+            scheme="http",
+            host="127.0.0.1",
+            port=port,
+            text=base_url,
+            method=spec["auth"]["method"],
         ),
     )
+
+
+def our_probe(port: int) -> Callable[[], Awaitable[None]]:
+    """Returns a function that probes the server on `port` once, as a pass does."""
+    one = target(port)
     tools = Tools(
         redactor=Redactor(),
         threads=ThreadPoolExecutor(1),
@@ -108,7 +118,7 @@ def our_probe(port: int) -> Callable[[], Awaitable[None]]:
     )
 
     async def probe() -> None:
-        observation = await http.probe(target, {}, tools, reached=())
+        observation = await http.probe(one, {}, tools, reached=())
         assert observation.outcome is Outcome.OK, observation
 
     return probe

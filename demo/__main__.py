@@ -14,11 +14,13 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_urlsafe
+from typing import BinaryIO
 
-from demo import project, servers
+from demo import project, world
+from demo.world import World
 
 #: A check failed, or a connection is not well: exit code 11 of the command.
 UNHEALTHY = 11
@@ -26,8 +28,6 @@ UNHEALTHY = 11
 PROGRAM = "reconciler"
 #: Where headings are broken.
 WIDTH = 100
-
-Apis = Mapping[str, servers.SampleServer]
 
 
 class Unexpected(Exception):
@@ -40,6 +40,15 @@ class Line:
 
     command: str
     exit: int = 0
+    #: gives what it reads from standard input
+    given: Callable[[World], str] | None = None
+    #: name of a new file that its standard output goes to, which nobody else may read
+    into: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The line as a user would type it."""
+        return f"{PROGRAM} {self.command}" + (f" > {self.into}" if self.into else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,25 +58,31 @@ class Step:
     title: str
     lines: tuple[Line, ...]
     #: what happens in the world before them
-    before: Callable[[Apis], None] | None = None
+    before: tuple[Callable[[World], None], ...] = ()
     #: gives a sentence about what the world saw; raises `Unexpected`
-    after: Callable[[Apis], str] | None = None
+    after: Callable[[World], str] | None = None
 
 
-def _revoke_token(apis: Apis) -> None:
-    apis["crm"].sample = replace(apis["crm"].sample, credential=project.bearer(token_urlsafe()))
+def _count_logins_at_impostor(seen: World) -> str:
+    bastion = seen.bastion
+    if not bastion.connections or bastion.logins:
+        raise Unexpected(
+            f"whoever posed as the bastion got {bastion.logins} logins in {bastion.connections} "
+            "connections, where one connection without a login was expected"
+        )
+    return "Whoever poses as the SSH server counted 0 logins: neither user name nor key was sent."
 
 
-def _accept_token_again(apis: Apis) -> None:
-    apis["crm"].sample = apis["crm"].first_sample
-
-
-def _count_refusals(apis: Apis) -> str:
-    refused = apis["crm"].refused_logins
+def _count_refusals(seen: World) -> str:
+    refused = seen.apis["crm"].refused_logins
     if refused != 5:
         raise Unexpected(f"the CRM refused {refused} logins where the budget allows exactly 5")
     return "The CRM itself counted 5 refused logins: the sixth command sent nothing."
 
+
+_SET_CLIENT_SECRET = Line(
+    command="secret set campaigns-client", given=lambda seen: seen.client_secret
+)
 
 SHOW = (
     Step(
@@ -79,34 +94,57 @@ SHOW = (
         lines=(Line(command="plan manifests/"),),
     ),
     Step(
+        title="Secrets stay where they are: in the environment and in files. Where there is no "
+        "better place the state keeps them encrypted, under the key of RECONCILER_KEY_FILE; the "
+        "value comes from standard input.",
+        lines=(Line(command="secret keygen", into=project.KEY), _SET_CLIENT_SECRET),
+    ),
+    Step(
         title="Apply: the state changes in one transaction, then every new connection is tried. "
         "The sample API `flaky` fails on purpose, so this ends with exit 11.",
         lines=(Line(command="apply manifests/", exit=UNHEALTHY),),
+    ),
+    Step(
+        title="Describe: the warehouse is behind an SSH server, and every stage on the way to its "
+        "answer has its time.",
+        lines=(Line(command="describe logistics/warehouse"),),
+    ),
+    Step(
+        title="Three things go wrong: the CRM revokes our token, the token server of the campaigns "
+        "replaces the secret of our client, and somebody else answers for the SSH server. One pass "
+        "finds all three, and `flaky` has failed twice. Describe tells the whole reason and the "
+        "stage.",
+        before=(World.revoke_crm_token, World.rotate_client_secret, World.pose_as_bastion),
+        lines=(
+            Line(command="health", exit=UNHEALTHY),
+            Line(command="describe marketing/campaigns"),
+        ),
+        after=_count_logins_at_impostor,
+    ),
+    Step(
+        title="Two are mended. The new client secret is stored, and apply tries what changed; the "
+        "SSH server is itself again.",
+        before=(World.bring_bastion_back,),
+        lines=(
+            _SET_CLIENT_SECRET,
+            Line(command="apply manifests/"),
+            Line(command="health logistics/warehouse"),
+        ),
+    ),
+    Step(
+        title="The CRM is not. After the fifth failure in a row its checks stop, before it locks "
+        "the account; asked once more, nothing is sent.",
+        lines=(Line(command="health sales/crm", exit=UNHEALTHY),) * 5,
+        after=_count_refusals,
     ),
     Step(
         title="Status: where every connection stands, the worst first.",
         lines=(Line(command="status"),),
     ),
     Step(
-        title="The CRM now revokes our token. A health pass over everything sees it; `flaky` has "
-        "failed twice and becomes FAILED as well.",
-        before=_revoke_token,
-        lines=(Line(command="health", exit=UNHEALTHY),),
-    ),
-    Step(
-        title="The checks go on. After the fifth failure in a row they stop, before the CRM locks "
-        "the account; asked once more, nothing is sent.",
-        lines=(Line(command="health sales/crm", exit=UNHEALTHY),) * 5,
-        after=_count_refusals,
-    ),
-    Step(
-        title="Status and describe: who stopped it, when and why, with the time of every stage.",
-        lines=(Line(command="status"), Line(command="describe sales/crm")),
-    ),
-    Step(
         title="The CRM accepts the token again. Neither secret nor manifest changed, so the checks "
         "stay stopped until a person resumes them.",
-        before=_accept_token_again,
+        before=(World.accept_crm_token_again,),
         lines=(Line(command="resume sales/crm"),),
     ),
     Step(
@@ -141,43 +179,49 @@ def main() -> int:
 
 def _perform() -> None:
     secrets = project.Secrets()
-    with servers.serving(secrets.samples()) as apis:
-        project.make(secrets, apis.values())
+    with world.serving(secrets) as seen:
+        project.make(dict(seen.ports.values()), world.files(seen, secrets))
         _say(
-            "Sample connections: five APIs on 127.0.0.1 and two databases in files, in demo/.state"
+            "Sample connections in demo/.state: six APIs and a database behind SSH on 127.0.0.1, "
+            "two\ndatabases in files"
         )
-        for api in apis.values():
-            if api.port != api.sample.port:
+        for name, (wanted, port) in seen.ports.items():
+            if port != wanted:
                 _say(
-                    f"Port {api.sample.port} is taken, so `{api.sample.name}` is served on "
-                    f"{api.port}, and the copy of its manifest says so."
+                    f"Port {wanted} is taken, so `{name}` is served on {port}, and the copy of its "
+                    "manifest says so."
                 )
         for number, step in enumerate(SHOW, start=1):
             _say(f"\n{_bold(textwrap.fill(f'{number}. {step.title}', width=WIDTH))}")
-            if step.before:
-                step.before(apis)
+            for change in step.before:
+                change(seen)
             for line in step.lines:
-                _run(line, secrets.environment())
+                _run(line, seen, secrets.environment())
             if step.after:
-                _say(f"\n{step.after(apis)}")
-    _say(f"\n{_bold('That was all of it; the sample APIs have stopped.')}\n{_next_steps()}")
+                _say(f"\n{step.after(seen)}")
+    _say(f"\n{_bold('That was all of it; the sample servers have stopped.')}\n{_next_steps()}")
 
 
-def _run(line: Line, environment: Mapping[str, str]) -> None:
-    _say(f"\n$ {_bold(f'{PROGRAM} {line.command}')}")
-    ended = subprocess.run(
-        [sys.executable, "-m", PROGRAM, *shlex.split(line.command)],
-        cwd=project.FOLDER,
-        # Both streams go to one file; unbuffered, they keep their order there.
-        env={**environment, "PYTHONUNBUFFERED": "1"},
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    if ended.returncode != line.exit:
-        raise Unexpected(
-            f"`{PROGRAM} {line.command}` ended with {ended.returncode}, expected {line.exit}"
+def _run(line: Line, seen: World, environment: Mapping[str, str]) -> None:
+    _say(f"\n$ {_bold(line.shown)}")
+    with ExitStack() as stack:
+        output = stack.enter_context(_new(project.FOLDER / line.into)) if line.into else None
+        ended = subprocess.run(
+            [sys.executable, "-m", PROGRAM, *shlex.split(line.command)],
+            cwd=project.FOLDER,
+            # Both streams go to one file; unbuffered, they keep their order there.
+            env={**environment, "PYTHONUNBUFFERED": "1"},
+            input=line.given(seen).encode() if line.given else b"",
+            stdout=output,
+            stderr=sys.stdout.fileno(),
+            check=False,
         )
+    if ended.returncode != line.exit:
+        raise Unexpected(f"`{line.shown}` ended with {ended.returncode}, expected {line.exit}")
+
+
+def _new(file: Path) -> BinaryIO:
+    return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _next_steps() -> str:
@@ -185,7 +229,9 @@ def _next_steps() -> str:
     return (
         "Its state is kept until the next run. What to try next:\n"
         f"  cd {os.path.relpath(project.FOLDER)}\n"
+        f"  export RECONCILER_KEY_FILE={project.KEY}\n"
         f"  {program} status -o wide\n"
+        f"  {program} secret list\n"
         f"  {program} events --since 1h\n"
         f"  {program} plan manifests/       # after a change to a file there\n"
         f"  {program} --help"

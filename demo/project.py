@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -23,6 +24,8 @@ from demo import databases, servers
 HERE = Path(__file__).resolve().parent
 MANIFESTS = HERE.parent / "manifests"
 FOLDER = HERE / ".state"
+#: The file of the key that encrypts secrets in the state.
+KEY = "reconciler.key"
 
 SETTINGS = """\
 # The project of `make run`, made anew by each run.
@@ -38,9 +41,10 @@ class Secrets:
     crm_token: str = field(repr=False, default_factory=token_urlsafe)
     billing_password: str = field(repr=False, default_factory=token_urlsafe)
     inventory_key: str = field(repr=False, default_factory=token_urlsafe)
+    warehouse_password: str = field(repr=False, default_factory=token_urlsafe)
 
     def samples(self) -> tuple[servers.Sample, ...]:
-        """Returns the APIs of `manifests/`, which let these secrets in."""
+        """Returns the APIs of `manifests/` that let these secrets in."""
         login = b64encode(f"reports:{self.billing_password}".encode()).decode()
         return (
             servers.Sample(
@@ -75,13 +79,18 @@ class Secrets:
     def environment(self) -> dict[str, str]:
         """Returns this process' environment with the secrets that are read from there.
 
-        Without the settings of the product: the show must not touch the state store of a user.
+        Without the settings of the product: the show must not touch the state store of a user. Its
+        own key is named once there is one.
         """
         own = os.environ  # noqa: TID251 - a program of its own, which hands its environment down
         kept = {name: value for name, value in own.items() if not name.startswith("RECONCILER_")}
-        return kept | {
+        key = {"RECONCILER_KEY_FILE": KEY} if (FOLDER / KEY).exists() else {}
+        return {
+            **kept,
+            **key,
             "DEMO_CRM_TOKEN": self.crm_token,
             "DEMO_BILLING_PASSWORD": self.billing_password,
+            "DEMO_WAREHOUSE_PASSWORD": self.warehouse_password,
         }
 
 
@@ -104,23 +113,26 @@ def alone() -> Iterator[None]:
         os.close(descriptor)
 
 
-def make(secrets: Secrets, apis: Iterable[servers.SampleServer]) -> None:
-    """Makes the folder anew: manifests that name the ports of `apis`, databases, the key file."""
+def make(ports: Mapping[int, int], files: Mapping[str, str]) -> None:
+    """Makes the folder anew: manifests, databases, and `files` that nobody else may read.
+
+    `ports` maps the ports that the manifests name to those that their servers really have.
+    """
     _remove()
-    data, keys = FOLDER / "demo" / "data", FOLDER / "demo" / "secrets"
-    for folder in (FOLDER / "manifests", data, keys):
+    data = FOLDER / "demo" / "data"
+    for folder in (FOLDER / "manifests", data, FOLDER / "demo" / "secrets"):
         folder.mkdir(parents=True)
     (FOLDER / ".gitignore").write_text("*\n")
     (FOLDER / "reconciler.toml").write_text(SETTINGS)
-    ports = {api.sample.port: api.port for api in apis}
     for file in sorted(MANIFESTS.glob("*.yaml")):
         text = _with_ports(file.read_text(encoding="utf-8"), ports)
         (FOLDER / "manifests" / file.name).write_text(text, encoding="utf-8")
     databases.make_orders(data / "orders.sqlite")
     databases.make_analytics(data / "analytics.duckdb")
-    key = keys / "inventory-key"
-    key.touch(mode=0o600)
-    key.write_text(secrets.inventory_key + "\n")
+    for name, text in files.items():
+        file = FOLDER / name
+        file.touch(mode=0o600)
+        file.write_text(text, encoding="utf-8")
 
 
 def _remove() -> None:
@@ -133,6 +145,5 @@ def _remove() -> None:
 
 
 def _with_ports(manifest: str, ports: Mapping[int, int]) -> str:
-    for named, real in ports.items():
-        manifest = manifest.replace(f"{servers.LOOPBACK}:{named}", f"{servers.LOOPBACK}:{real}")
-    return manifest
+    named = "|".join(map(str, ports))
+    return re.sub(rf"\b({named})\b", lambda found: str(ports[int(found[1])]), manifest)

@@ -12,6 +12,7 @@ import time
 
 from reconciler.clients import tcp, tls
 from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.stages import Stages
 from reconciler.model import StageName
 
 
@@ -24,7 +25,9 @@ def connect(login: Login, attempt: Attempt) -> socket.socket:
         ready = socket.socket(fileno=login.ready.detach())  # ours from now on
         attempt.lifeline.hold_socket(ready.fileno())
         return ready
-    with attempt.stages.stage(StageName.TCP) as stage:
+    # connecting to a port of our own is no step of its own: the way behind it is open already
+    stages = Stages() if login.is_relayed else attempt.stages
+    with stages.stage(StageName.TCP) as stage:
         for left, address in zip(range(len(login.addresses), 0, -1), login.addresses, strict=True):
             stage.detail = address
             share = max(0.001, attempt.connect_by - time.monotonic()) / left

@@ -37,6 +37,7 @@ class Tunnels:
         self._logins = logins
         self._network = network
         self._entries: dict[tuple[object, ...], _Entry] = {}
+        self._ssh: ModuleType | None = None
 
     @asynccontextmanager
     async def through(self, via: Via) -> AsyncIterator[asyncssh.SSHClientConnection]:
@@ -52,6 +53,18 @@ class Tunnels:
         finally:
             entry.users -= 1
             await self._close_idle()
+
+    async def load(self) -> ModuleType:
+        """Returns the module that imports asyncssh, which takes longer than many a login.
+
+        Whoever times a way calls it before.
+
+        Raises:
+            ConnectionFailed: DriverMissing at stage `tunnel`.
+        """
+        if self._ssh is None:
+            self._ssh = await asyncio.to_thread(_load)
+        return self._ssh
 
     async def close(self) -> None:
         """Closes every connection and ends every login that is under way."""
@@ -72,7 +85,7 @@ class Tunnels:
         *before, host = via.tunnels
         try:
             async with asyncio.timeout(_LOGIN_S):
-                ssh = await asyncio.to_thread(_load)
+                ssh = await self.load()
                 if not before:
                     return await self._logins.prove(
                         via.login_of(host), lambda: self._dial(ssh, host)
@@ -172,7 +185,6 @@ def unreachable(failure: ConnectionFailed) -> ConnectionFailed:
 
 
 def _load() -> ModuleType:
-    """Returns the module that imports asyncssh, which takes longer than many a login."""
     try:
         return import_module("reconciler.clients.ssh")
     except ImportError:

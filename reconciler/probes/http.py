@@ -162,17 +162,19 @@ async def ask(  # noqa: PLR0917  # a request, and what it is sent with
         # a large one takes seconds: not on the loop, and not at the expense of the deadline
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(tools.threads, libraries.load, method.method)
+    if "ssh" in spec:
+        await tools.hops.tunnels.load()
     route = _route(target, secrets, tools, limits)
     talk = partial(_talk, method, plain, route, tools=tools, stages=stages)
-    is_consented = isinstance(method, oauth1.OAuth1Auth) and method.consent is not None
-    if not (is_consented or isinstance(method, oauth2.Grant)):
-        return await talk(secrets)
-    assert tools.tokens is not None
-    wanted = token_request(target, secrets, tools, stages, limits)
-    if is_consented:
-        kept = await tools.tokens.consented(wanted)
+    if isinstance(method, oauth1.OAuth1Auth) and method.consent is not None:
+        assert tools.tokens is not None
+        kept = await tools.tokens.consented(_wanted(target, secrets, method, route, stages))
         pair = {at("token"): kept.access, at("tokenSecret"): kept.refresh or Secret("")}
         return await talk({**secrets, **pair})
+    if not isinstance(method, oauth2.Grant):
+        return await talk(secrets)
+    assert tools.tokens is not None
+    wanted = _wanted(target, secrets, method, route, stages)
     token = await tools.tokens.access(wanted)
     asked = await talk({**secrets, oauth2.ACCESS_TOKEN: token})
     if asked.answer.status != HTTPStatus.UNAUTHORIZED:
@@ -196,12 +198,22 @@ def token_request(
     Raises:
         SecretError, ConnectionFailed: a certificate cannot be read or used.
     """
-    route = _route(target, secrets, tools, limits)
+    grant = _GRANT.validate_python(target.spec["auth"])
+    return _wanted(target, secrets, grant, _route(target, secrets, tools, limits), stages)
+
+
+def _wanted(
+    target: Target,
+    secrets: Mapping[str, Secret],
+    grant: oauth2.AnyGrant | oauth1.OAuth1Auth,
+    route: http.Route,
+    stages: Stages,
+) -> TokenRequest:
     return TokenRequest(
         uid=target.uid,
         name=str(target.ref),
         auth=target.spec["auth"],
-        grant=_GRANT.validate_python(target.spec["auth"]),
+        grant=grant,
         secrets=secrets,
         # `socket` and `tls.serverName` are the API's, not its token server's
         route=replace(route, server_name="", via=None if "socket" in target.spec else route.via),

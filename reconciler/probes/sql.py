@@ -56,6 +56,8 @@ async def probe(
     failure: ConnectionFailed | None = None
     try:
         await load(target.spec, tools.threads)
+        if "ssh" in target.spec:
+            await tools.hops.tunnels.load()
         began = time.monotonic()
         await _examine(target, secrets, tools, stages)
     except ConnectionFailed as error:

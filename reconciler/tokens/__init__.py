@@ -179,13 +179,18 @@ class Tokens:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _known(self, uid: str) -> Kept | SecretError | None:
+        if self._kept is None:
+            await self._load()
+        assert self._kept is not None
+        return self._kept.get(uid)
+
+    async def _load(self) -> None:
         async with self._loading:
             if self._kept is None:
                 self._kept = await asyncio.to_thread(self.tools.records.read, self._uids)
                 for kept in self._kept.values():
                     if isinstance(kept, Kept):
                         self.tools.tell(kept.token)
-        return self._kept.get(uid)
 
     def _is_good(self, kept: Kept, request: TokenRequest, margin_s: float) -> bool:
         is_fresh = _is_fresh(kept.token, self.tools.clock(), margin_s)

@@ -7,10 +7,14 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -29,11 +33,36 @@ BROKEN = "kind: ApiConnection\napiVersion: [\n"
 @pytest.fixture
 def copy(run: Run) -> Run:
     """Runs commands in a folder that holds what the show needs of the repository."""
+    return copy_to(run.folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performed:
+    """A show that has ended."""
+
+    ended: Ended
+    folder: Path
+    #: files beside `demo/.state` before it and after it
+    before: set[str]
+    after: set[str]
+
+
+@pytest.fixture(scope="module")
+def performed(tmp_path_factory: pytest.TempPathFactory) -> Performed:
+    """Gives the whole show, performed once for all who only look at it."""
+    copy = copy_to(tmp_path_factory.mktemp("home") / "project")
+    before = files_beside_the_state(copy)
+    ended = perform(copy)
+    after = files_beside_the_state(copy)
+    return Performed(ended=ended, folder=copy.folder, before=before, after=after)
+
+
+def copy_to(folder: Path) -> Run:
     for name in ("demo", "manifests"):
         shutil.copytree(
-            ROOT / name, run.folder / name, ignore=shutil.ignore_patterns(".state", "__pycache__")
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns(".state", "__pycache__")
         )
-    return run
+    return Run(folder=folder)
 
 
 class Show:
@@ -86,27 +115,48 @@ def files_beside_the_state(run: Run) -> set[str]:
 
 def served_port(copy: Run, manifest: str) -> int:
     text = (copy.folder / "demo/.state/manifests" / manifest).read_text()
-    found = re.search(r"baseUrl: http://127\.0\.0\.1:([0-9]+)", text)
+    found = re.search(r"(?:baseUrl: http://127\.0\.0\.1:| port: )([0-9]+)", text)
     assert found
     return int(found[1])
 
 
-def test_the_show_reaches_every_phase_and_ends_well(copy: Run) -> None:
-    before = files_beside_the_state(copy)
+def row(screen: str, name: str) -> str:
+    """Returns the first line of a table that is about a connection."""
+    found = re.search(rf"^.* {name} .*$", screen, re.MULTILINE)
+    assert found, screen
+    return found[0].rstrip()
 
-    ended = perform(copy)
 
+def answers(port: int, key: str) -> bool:
+    """Whether the inventory of the show with this key is on `port`, and no one else's."""
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/status", headers={"X-Api-Key": key}
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.HTTPError):
+        return False
+
+
+def test_the_show_reaches_every_phase_and_ends_well(performed: Performed) -> None:
+    ended = performed.ended
     assert (ended.code, ended.stderr) == (0, ""), ended.stdout
     commands = re.findall(r"^\$ (.*)$", ended.stdout, re.MULTILINE)
     assert commands == [
         "reconciler validate manifests/",
         "reconciler plan manifests/",
+        "reconciler secret keygen > reconciler.key",
+        "reconciler secret set campaigns-client",
         "reconciler apply manifests/",
-        "reconciler status",
+        "reconciler describe logistics/warehouse",
         "reconciler health",
+        "reconciler describe marketing/campaigns",
+        "reconciler secret set campaigns-client",
+        "reconciler apply manifests/",
+        "reconciler health logistics/warehouse",
         *["reconciler health sales/crm"] * 5,
         "reconciler status",
-        "reconciler describe sales/crm",
         "reconciler resume sales/crm",
         "reconciler history sales/crm",
         "reconciler events sales/crm",
@@ -125,25 +175,68 @@ def test_the_show_reaches_every_phase_and_ends_well(copy: Run) -> None:
     )
     assert "applied: nothing, the state is as the manifests say" in ended.stdout
     assert "\x1b" not in ended.stdout
-    assert files_beside_the_state(copy) == before
+    assert performed.after == performed.before
 
 
-def test_a_taken_port_is_replaced_in_the_copy_of_the_manifest(copy: Run) -> None:
+def test_oauth_and_a_database_behind_ssh_work_fail_and_are_mended(performed: Performed) -> None:
+    screens = re.split(r"^\$ reconciler (.*)\n", performed.ended.stdout, flags=re.MULTILINE)[1:]
+    shown = list(zip(screens[::2], screens[1::2], strict=True))
+    applied, again, _ = (screen for command, screen in shown if command == "apply manifests/")
+    described = dict(shown)["describe logistics/warehouse"]
+    failing = dict(shown)["describe marketing/campaigns"]
+    broken, status = dict(shown)["health"], dict(shown)["status"]
+
+    for name in ("marketing/campaigns", "logistics/warehouse"):
+        assert "PENDING -> ACTIVE" in row(applied, name)
+        assert "ACTIVE -> FAILED" in row(broken, name)
+        assert " ACTIVE " in row(status, name)
+    stages = re.findall(r"^    (\w+) +ok +<?[0-9.]+ m?s", described, re.MULTILINE)
+    assert stages == ["secret", "tunnel", "tcp", "tls", "auth", "query"]
+    assert row(broken, "marketing/campaigns").endswith(
+        "token server: 401: invalid_client: it refuses the client [AuthFailed]"
+    )
+    assert "the SSH server shows another host key" in row(broken, "logistics/warehouse")
+    assert re.search(r"^    auth +FAIL ", failing, re.MULTILINE)
+    assert "Whoever poses as the SSH server counted 0 logins" in failing
+    assert "auth.clientAuthentication.secret changed" in again
+
+
+def test_secrets_are_for_their_owner_and_not_on_the_screen(performed: Performed) -> None:
+    state = performed.folder / "demo/.state"
+    files = [state / "reconciler.key", *(state / "demo/secrets").iterdir()]
+    assert {file.name for file in files} == {"reconciler.key", "inventory-key", "bastion-key"}
+    for file in files:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        for line in file.read_text().splitlines():
+            assert line not in performed.ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("port", "name", "source", "manifest"),
+    [
+        pytest.param("8461", "crm", "demo/project.py", "crm.yaml", id="an API"),
+        pytest.param("8466", "campaigns", "demo/world.py", "campaigns.yaml", id="tokens"),
+        pytest.param("8467", "bastion", "demo/world.py", "warehouse.yaml", id="SSH"),
+    ],
+)
+def test_a_taken_port_is_replaced_in_the_copy_of_the_manifest(
+    copy: Run, port: str, name: str, source: str, manifest: str
+) -> None:
     with closing(socket.socket()) as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
-        for file in (copy.folder / "demo/project.py", copy.folder / "manifests/crm.yaml"):
-            file.write_text(file.read_text().replace("8461", str(taken)))
+        for file in (copy.folder / source, copy.folder / "manifests" / manifest):
+            file.write_text(file.read_text().replace(port, str(taken)))
 
         with started(copy) as show:
             said = show.until("$ ")
 
-        port = served_port(copy, "crm.yaml")
-        assert port != taken
+        found = served_port(copy, manifest)
+        assert found != taken
         assert (
-            f"Port {taken} is taken, so `crm` is served on {port}, and the copy of its manifest "
-            "says so."
+            f"Port {taken} is taken, so `{name}` is served on {found}, and the copy of its "
+            "manifest says so."
         ) in said
 
 
@@ -163,12 +256,12 @@ def test_what_an_earlier_run_left_is_replaced(copy: Run) -> None:
     copy.write("demo/.state/manifests/left.yaml", BROKEN)
 
     with started(copy) as show:
-        show.until("ok  7 files valid")
+        show.until("ok  9 files valid")
 
 
 def test_settings_of_the_user_do_not_reach_the_show(copy: Run) -> None:
     with started(copy, RECONCILER_STATE="not a URL") as show:
-        show.until("7 create, 0 unchanged")
+        show.until("9 create, 0 unchanged")
 
 
 def test_a_second_show_at_the_same_time_is_refused(copy: Run) -> None:
@@ -194,10 +287,13 @@ def test_a_second_show_at_the_same_time_is_refused(copy: Run) -> None:
 def test_a_signal_stops_the_show_and_its_servers(copy: Run, number: int, code: int) -> None:
     with started(copy) as show:
         show.until("$ reconciler plan")
-        port = served_port(copy, "crm.yaml")
+        port = served_port(copy, "inventory.yaml")
+        key = (copy.folder / "demo/.state/demo/secrets/inventory-key").read_text().strip()
+        assert answers(port, key)
 
         os.killpg(show.process.pid, number)
 
         assert show.process.wait() == code
-        with closing(socket.socket()) as client:
-            assert client.connect_ex(("127.0.0.1", port)) != 0
+        assert not answers(port, key)  # another show may have the port by now, with its own key
+        assert show.process.stdout is not None
+        assert "Traceback" not in show.process.stdout.read()  # which ends with the last process

@@ -7,14 +7,20 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
 
 import asyncssh
 import pytest
 
-from reconciler.model import JsonObject, Observation, Outcome, Reason
-from tests.servers import http_routes
+from reconciler import probes
+from reconciler.model import Json, JsonObject, Observation, Outcome, Reason
+from reconciler.redact import Secret
+from tests.servers import http_routes, sql_specs
 from tests.servers.certificates import Authority
 from tests.servers.hop_targets import (
     PROXY_PASSWORD,
@@ -66,6 +72,40 @@ def refusing() -> Iterator[int]:
 def ssh() -> Iterator[SshServer]:
     with ssh_server(hosts=FAR) as server:
         yield server
+
+
+class SlowImport(MetaPathFinder):
+    """Finds nothing, and takes its time over one module."""
+
+    TAKES_S = 0.5
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> None:
+        if fullname == self._module:
+            time.sleep(self.TAKES_S)  # what is slow here is the import itself
+
+
+def probe_database(**spec: Json) -> Observation:
+    """Returns what a probe found that takes the server on a port for MariaDB."""
+    with ThreadPoolExecutor(1) as threads:
+        tools = sql_specs.make_tools(threads, Path(), PASSWORD)
+        login = {"database": "orders", "auth": {"method": "none"}, "tls": {"mode": "disable"}}
+        fields = {"engine": "mariadb", "host": "127.0.0.1", **login}
+        secrets = {"/ssh/password": Secret(PASSWORD)}
+
+        async def run() -> Observation:
+            try:
+                return await probes.probe("SqlConnection")(
+                    sql_specs.make_target({**fields, **spec}), secrets, tools, reached=()
+                )
+            finally:
+                await tools.hops.close()
+
+        return asyncio.run(run())
 
 
 def far_url(server: Server) -> str:
@@ -414,6 +454,22 @@ def test_a_missing_ssh_library_says_how_to_install_it(
     found = probe(plain_api.url, ssh=ssh_block(ssh))
     assert ended(found) == (Reason.DRIVER_MISSING, "tunnel")
     assert found.hint == 'install it: `pip install "reconciler[ssh]"`'
+
+
+@pytest.mark.parametrize("kind", ["api", "database"])
+def test_importing_the_ssh_library_is_no_time_of_a_stage(
+    plain_api: Server, ssh: SshServer, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "reconciler.clients.ssh", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [SlowImport("reconciler.clients.ssh"), *sys.meta_path])
+    began = time.monotonic()
+    if kind == "api":
+        found = probe(plain_api.url, ssh=ssh_block(ssh))
+    else:
+        found = probe_database(port=plain_api.port, ssh=ssh_block(ssh))
+    took_s = time.monotonic() - began
+    assert "tunnel" in [stage.name.value for stage in found.stages]
+    assert took_s - sum(stage.seconds for stage in found.stages) >= SlowImport.TAKES_S
 
 
 def test_no_ssh_library_is_imported_without_need() -> None:

@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tests.servers.accepting import until_accepted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
@@ -83,9 +85,13 @@ def http_server(
     *,
     context: ssl.SSLContext | None = None,
     name: str = "",
+    port: int = 0,
 ) -> Iterator[Server]:
-    """Runs a server on a free loopback port; `context` makes it TLS, `name` is the URL's host."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    """Runs a server on loopback, on a free port unless `port` says which.
+
+    `context` makes it TLS, `name` is the URL's host. Raises OSError where the port is taken.
+    """
+    with socket.create_server(("127.0.0.1", port)) as listening:
         server = Server(
             host=name or "127.0.0.1",
             port=listening.getsockname()[1],
@@ -144,6 +150,7 @@ async def _serve(
     running = await asyncio.start_server(welcome, sock=listening, ssl=context, limit=2**20)
     started.set()
     await stop.event.wait()
+    await until_accepted()
     running.close()
     for task in tuple(clients):
         task.cancel()

@@ -410,9 +410,9 @@ class Provider:
 
 
 @contextmanager
-def oauth_server() -> Iterator[Provider]:
-    """Runs a server on a free loopback port; `/api` is the API."""
-    with http_server({}) as server:
+def oauth_server(*, port: int = 0) -> Iterator[Provider]:
+    """Runs a server on loopback, on a free port unless `port` says which; `/api` is the API."""
+    with http_server({}, port=port) as server:
         provider = Provider(server=server)
         server.routes |= {
             "/token": provider.token,

@@ -15,10 +15,13 @@ import base64
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Protocol, TypeAlias
+
+from tests.servers.accepting import until_accepted
 
 
 class Listening(Protocol):
@@ -27,8 +30,8 @@ class Listening(Protocol):
     def close(self) -> None: ...
 
 
-#: Turns of the loop until an accepted connection is in the hands of its stream.
-_TURNS_TO_ACCEPT = 4
+#: Turns of the loop until a transport that was closed has closed its socket.
+_TURNS_TO_CLOSE = 4
 #: What clients get to end their connections before those are cut.
 _LAST_WORDS_S = 1.0
 
@@ -70,34 +73,38 @@ class ProxyServer:
 
 @contextmanager
 def serving(make: Make) -> Iterator[int]:
-    """Runs an asyncio server in a thread of its own and gives its port."""
-    started, ports = threading.Event(), list[int]()
+    """Runs an asyncio server in a thread of its own and gives its port.
+
+    Raises:
+        OSError: it cannot listen.
+    """
+    started = Future[int]()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        server, port = await make()
-        ports.append(port)
-        started.set()
+        try:
+            server, port = await make()
+        except OSError as error:
+            started.set_exception(error)
+            return
+        started.set_result(port)
         await stop.wait()
+        await until_accepted()
         server.close()
-        # what is accepted in this very turn has no owner yet who would close it
-        for _ in range(_TURNS_TO_ACCEPT):
-            await asyncio.sleep(0)
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
             # clients that are gone end theirs; one that is cut short may leave its connection open
             _, waiting = await asyncio.wait(tasks, timeout=_LAST_WORDS_S)
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-        for _ in range(_TURNS_TO_ACCEPT):
+        for _ in range(_TURNS_TO_CLOSE):
             await asyncio.sleep(0)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    started.wait()
     try:
-        yield ports[0]
+        yield started.result()
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()

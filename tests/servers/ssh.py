@@ -4,12 +4,13 @@
         ...  server.port, server.known_hosts, server.logins, server.failed_logins
 
 User `ops` logs in with `PASSWORD` or with the key in `private_key`. The server opens connections to
-whatever address it is asked for; `hosts` is its name service.
+whatever address it is asked for; `hosts` is its name service, `ports` says where services are that
+its clients know under another port.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ class SshServer:
     client_key: asyncssh.SSHKey
     port: int = 0
     hosts: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[int, int] = field(default_factory=dict)
     #: whether connections are opened for clients
     forwards: bool = True
     logins: int = 0
@@ -37,6 +39,8 @@ class SshServer:
     connections: int = 0
     #: "host:port" as it was asked for, in order
     targets: list[str] = field(default_factory=list)
+    #: shows another host key to those who connect from now on
+    show: Callable[[asyncssh.SSHKey], None] = field(default=lambda _: None, repr=False)
 
     @property
     def known_hosts(self) -> str:
@@ -92,34 +96,41 @@ class _Server(asyncssh.SSHServer):
                 asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "forwarding is disabled"
             )
         address = self._seen.hosts.get(dest_host, dest_host)
-        if address == dest_host:
+        port = self._seen.ports.get(dest_port, dest_port)
+        if (address, port) == (dest_host, dest_port):
             return True
-        return self._connection.forward_connection(address, dest_port)  # type: ignore[return-value]  # a coroutine, as asyncssh's documentation shows
+        return self._connection.forward_connection(address, port)  # type: ignore[return-value]  # a coroutine, as asyncssh's documentation shows
 
 
 @contextmanager
 def ssh_server(
-    *, hosts: Mapping[str, str] | None = None, forwards: bool = True
+    *,
+    hosts: Mapping[str, str] | None = None,
+    ports: Mapping[int, int] | None = None,
+    forwards: bool = True,
+    port: int = 0,
 ) -> Iterator[SshServer]:
-    """Runs a server on a free loopback port, with keys of its own."""
+    """Runs a server with keys of its own on loopback, on a free port unless `port` says which."""
     seen = SshServer(
         host_key=asyncssh.generate_private_key("ssh-ed25519"),
         client_key=asyncssh.generate_private_key("ssh-ed25519"),
         hosts=hosts or {},
+        ports=ports or {},
         forwards=forwards,
     )
 
     async def make() -> tuple[Listening, int]:
         server = await asyncssh.listen(
             "127.0.0.1",
-            0,
+            port,
             server_factory=lambda: _Server(seen),
             server_host_keys=[seen.host_key],
             gss_host=None,
             config=None,
         )
+        seen.show = lambda key: server.update(server_host_keys=[key])
         return server, server.get_port()
 
-    with serving(make) as port:
-        seen.port = port
+    with serving(make) as chosen:
+        seen.port = chosen
         yield seen

@@ -18,6 +18,8 @@ from reconciler import kinds, probes
 from reconciler.clients.relay import Relay, SocketStream
 from reconciler.model import Json, JsonObject, Observation, Reason
 from reconciler.redact import Secret
+from tests.servers.clickhouse import PASSWORD as CLICKHOUSE_PASSWORD
+from tests.servers.clickhouse import ClickHouse
 from tests.servers.hop_targets import (
     PROXY_PASSWORD,
     SECRETS,
@@ -123,6 +125,15 @@ def test_a_database_answers_through_an_ssh_tunnel(
     assert (found.reason, found.message) == (Reason.OK, "the query answered")
     assert names_of(found) == ("secret", "tunnel", "tcp", "tls", "auth", "query")
     assert ssh.targets == [f"localhost:{specs[engine]['port']}"]
+
+
+def test_a_driver_that_speaks_http_has_one_step_to_the_server_behind_a_hop(
+    clickhouse: ClickHouse, ssh: SshServer, check_many: CheckMany
+) -> None:
+    spec = clickhouse.spec(host="localhost", ssh=ssh_block(ssh))
+    (found,) = check_many(spec, secrets={"/auth/password": CLICKHOUSE_PASSWORD})
+    assert (found.reason, found.message) == (Reason.OK, "the query answered")
+    assert names_of(found) == ("secret", "tunnel", "tcp", "tls", "auth", "query")
 
 
 @pytest.mark.server
