@@ -12,13 +12,14 @@ what only the far end can resolve cannot be known here.
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib import import_module
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from reconciler.clients import destination, http_connection, proxy, tcp, tls
 from reconciler.clients.hop_logins import Guard, HopLogins
+from reconciler.clients.meaning import TUNNEL_BROKEN
 from reconciler.clients.relay import Relay, SocketStream, Stream
 from reconciler.clients.stages import Stages
 from reconciler.clients.tunnels import Tunnels
@@ -27,6 +28,9 @@ from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 from reconciler.network import NetworkPolicy
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    import asyncssh
 
 
 class Hops:
@@ -110,6 +114,7 @@ class Way:
             if through is not None:
                 await _refuse_denied(through, self.hops.network)
             connection = await stack.enter_async_context(self.hops.tunnels.through(self.via))
+            stack.enter_context(_blamed(connection))
             stage.detail = self.via.tunnels[-1].host
         ssh = import_module("reconciler.clients.ssh")
         if through is None:
@@ -143,6 +148,17 @@ class Way:
         if isinstance(stream, SocketStream) and not rest:
             return opened
         return await _joined(stack, stream, rest)
+
+
+@contextmanager
+def _blamed(connection: asyncssh.SSHClientConnection) -> Iterator[None]:
+    """Says that it was the tunnel where a server seems to hang up and the tunnel has ended."""
+    try:
+        yield
+    except ConnectionFailed as failure:
+        if failure.reason is Reason.PROTOCOL_ERROR and connection.is_closed():
+            raise TUNNEL_BROKEN.at(StageName.TUNNEL) from None
+        raise
 
 
 async def _joined(stack: AsyncExitStack, stream: Stream, rest: bytes = b"") -> socket.socket:

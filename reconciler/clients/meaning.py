@@ -31,6 +31,12 @@ TUNNEL_LATE = Meaning(
     message="the SSH server does not finish the login in time",
     hint="check host and port of `ssh`, and that a firewall between lets the connection through",
 )
+#: The same for a tunnel that ended on the way.
+TUNNEL_BROKEN = Meaning(
+    reason=Reason.TUNNEL_FAILURE,
+    message="the SSH connection broke before the server had answered",
+    hint="look into the log of the SSH server, and whether something between ends connections",
+)
 PROXY_LATE = Meaning(
     reason=Reason.PROXY_FAILURE,
     message="the proxy does not open the connection in time",

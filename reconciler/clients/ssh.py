@@ -172,6 +172,8 @@ async def open_channel(
     try:
         reader, writer = await connection.open_connection(host, port)
     except asyncssh.ChannelOpenError as error:
+        if connection.is_closed():  # then it is asyncssh that says that the channel was refused
+            raise _LOST.at(StageName.TUNNEL) from None
         raise _channel_failure(error, stage) from None
     except (asyncssh.Error, OSError):
         raise _LOST.at(StageName.TUNNEL) from None

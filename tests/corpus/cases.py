@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class Place:
     server: Server
     #: runs the command in `folder`
     run: Callable[..., Ended]
+    #: ends the peers of a case
+    running: ExitStack
 
     def command(self, *argv: str, **settings: Mapping[str, str]) -> None:
         """Runs the command to get a state to begin with; it must succeed."""
@@ -72,8 +75,10 @@ class Case:
     #: what standard output and standard error, taken together, must contain
     says: str
     env: Mapping[str, str] = field(default_factory=dict)
-    #: text of the operator file, or empty
+    #: text of the operator file, or empty; OUTSIDE in it is the folder beside the project
     operator: str = ""
+    #: Python that runs in the process before the command does
+    prelude: str = ""
     #: whether the state may change; the rest of the project never may
     may_record: bool = False
 
@@ -82,7 +87,7 @@ class Case:
         if not self.operator:
             return self.env
         file = place.outside / "operator.toml"
-        file.write_text(self.operator)
+        file.write_text(self.operator.replace("OUTSIDE", str(place.outside)))
         file.chmod(0o600)
         return {**self.env, "RECONCILER_OPERATOR_CONFIG": str(file)}
 

@@ -52,7 +52,7 @@ CASES = (
         for row, names in (
             ("B169", ("local_infile", "allow_local_infile", "client_flag")),
             ("B170", ("read_default_file",)),
-            ("B173", ("service", "servicefile", "passfile", "sslkey", "hostaddr")),
+            ("B173", ("service", "servicefile", "passfile", "sslkey", "sslcert", "hostaddr")),
         )
         for name in names
     ),
@@ -66,7 +66,7 @@ CASES = (
         for row, names in (
             ("B169", ("local_infile", "LOCAL_INFILE", "local%5Finfile")),
             ("B170", ("read_default_file", "init_command")),
-            ("B173", ("service", "servicefile", "passfile", "sslkey", "options", "hostaddr")),
+            ("B173", ("service", "servicefile", "passfile", "sslrootcert", "options", "hostaddr")),
         )
         for name in names
     ),

@@ -209,4 +209,35 @@ CASES = (
         prepare=api(f"proxy: {{url: 'socks5://u:{CANARY}@h'}}"),
         says="E140]: the URL of the proxy has user info before its host",
     ),
+    *(
+        Case(
+            row="B161",
+            what=f"proxy of the scheme {scheme}",
+            prepare=api(f"proxy: {{url: '{scheme}://h.example:1080'}}"),
+            says="E140]: the URL of the proxy is not a scheme, a host and a port",
+        )
+        for scheme in ("socks9", "socks4", "ftp", "file")
+    ),
+    Case(
+        row="B160",
+        what="proxies and logins in the environment",
+        prepare=_served(http_routes.answer(200)),
+        argv=("apply",),
+        exit=0,
+        says="200 OK",
+        env={
+            **dict.fromkeys(
+                ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:1"
+            ),
+            "NETRC": "/nowhere",
+            "TOKEN": CANARY,
+        },
+        may_record=True,
+    ),
+    _checked(
+        "B154",
+        "header of 1 MiB",
+        _served(http_routes.raw(b"HTTP/1.1 200 OK\r\nA: " + b"b" * (1 << 20) + b"\r\n\r\n")),
+        "the head of the answer is too long",
+    ),
 )

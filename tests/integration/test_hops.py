@@ -312,6 +312,16 @@ def test_an_unknown_host_key_is_not_learnt(plain_api: Server, ssh: SshServer, kn
     assert ssh.logins == 0
 
 
+def test_an_ssh_server_that_dies_when_it_is_asked_for_the_way_is_named(
+    plain_api: Server, ssh: SshServer
+) -> None:
+    ssh.dies = True
+    found = probe(plain_api.url, ssh=ssh_block(ssh))
+    assert found.reason is Reason.TUNNEL_FAILURE
+    assert found.message == "the SSH connection broke, or the server does not speak SSH"
+    assert plain_api.connections == 0
+
+
 def test_an_ssh_server_that_forbids_forwarding_is_named(plain_api: Server) -> None:
     with ssh_server(forwards=False) as ssh:
         found = probe(plain_api.url, ssh=ssh_block(ssh))

@@ -9,6 +9,7 @@ module loaded that connects or reads secrets, and no look at a variable that is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -52,11 +53,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, command: Zygote, server: Server) -> Place:
+def place(tmp_path: Path, command: Zygote, server: Server) -> Iterator[Place]:
     folder, outside = tmp_path / "project", tmp_path / "outside"
     folder.mkdir()
     outside.mkdir()
-    return Place(folder=folder, outside=outside, server=server, run=partial(command, folder=folder))
+    run = partial(command, folder=folder)
+    with ExitStack() as running:
+        yield Place(folder=folder, outside=outside, server=server, run=run, running=running)
 
 
 def intrusions(ended: Ended, folder: Path, argv: tuple[str, ...]) -> list[str]:

@@ -47,11 +47,13 @@ class Authority:
         chain = b"".join(block.bytes() for block in issued.cert_chain_pems)
         return ClientPair(certificate=chain.decode(), key=issued.private_key_pem.bytes().decode())
 
-    def server_context(self, *names: str, expired: bool = False) -> ssl.SSLContext:
+    def server_context(
+        self, *names: str, expired: bool = False, not_before: datetime | None = None
+    ) -> ssl.SSLContext:
         """Returns the context of a server whose certificate is for `names`."""
         certificate = self._ca.issue_cert(
             *names,
-            not_before=datetime(2019, 1, 1, tzinfo=UTC) if expired else None,
+            not_before=datetime(2019, 1, 1, tzinfo=UTC) if expired else not_before,
             not_after=EXPIRED_AT if expired else None,
         )
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -10,9 +10,11 @@ its clients know under another port.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import asyncssh
 
@@ -34,6 +36,8 @@ class SshServer:
     ports: Mapping[int, int] = field(default_factory=dict)
     #: whether connections are opened for clients
     forwards: bool = True
+    #: whether it ends the connection instead
+    dies: bool = False
     logins: int = 0
     failed_logins: int = 0
     connections: int = 0
@@ -41,6 +45,13 @@ class SshServer:
     targets: list[str] = field(default_factory=list)
     #: shows another host key to those who connect from now on
     show: Callable[[asyncssh.SSHKey], None] = field(default=lambda _: None, repr=False)
+    #: how to end each connection, from any thread
+    endings: list[Callable[[], object]] = field(default_factory=list)
+
+    def drop(self) -> None:
+        """Ends every connection at once, as a server that dies does."""
+        for end in self.endings:
+            end()
 
     @property
     def known_hosts(self) -> str:
@@ -65,6 +76,8 @@ class _Server(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._seen.connections += 1
         self._connection = conn
+        loop = asyncio.get_running_loop()
+        self._seen.endings.append(partial(loop.call_soon_threadsafe, conn.abort))
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -91,6 +104,9 @@ class _Server(asyncssh.SSHServer):
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
     ) -> bool | asyncssh.SSHTCPSession[bytes]:
         self._seen.targets.append(f"{dest_host}:{dest_port}")
+        if self._seen.dies:
+            self._connection.abort()
+            return False
         if not self._seen.forwards:
             raise asyncssh.ChannelOpenError(
                 asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "forwarding is disabled"
