@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -34,7 +34,7 @@ from reconciler.model import (
     Target,
     canonical,
 )
-from reconciler.probes import TokenRequest, Tools, http_judgement, outcome
+from reconciler.probes import TokenRequest, TokenSource, Tools, http_judgement, outcome
 from reconciler.redact import Secret
 from reconciler.values import dataclass
 
@@ -175,14 +175,31 @@ async def ask(  # noqa: PLR0917  # a request, and what it is sent with
         return await talk(secrets)
     assert tools.tokens is not None
     wanted = _wanted(target, secrets, method, route, stages)
-    token = await tools.tokens.access(wanted)
+    return await _talk_with_token(talk, wanted, tools.tokens)
+
+
+async def _talk_with_token(
+    talk: Callable[[Mapping[str, Secret]], Awaitable[Asked]],
+    wanted: TokenRequest,
+    tokens: TokenSource,
+) -> Asked:
+    """Talks with an access token, and once more with another one where the API refuses it."""
+    secrets, stages = wanted.secrets, wanted.stages
+    token = await tokens.access(wanted)
+    before = len(stages.reached())
     asked = await talk({**secrets, oauth2.ACCESS_TOKEN: token})
     if asked.answer.status != HTTPStatus.UNAUTHORIZED:
         return asked
-    # it may have been revoked, or the server may have lost it: another one is tried, once
-    renewed = await tools.tokens.renewed(wanted)
+    # it may have been revoked, or the server may have lost it
+    refused = len(stages.reached()) - 1
+    try:
+        renewed = await tokens.renewed(wanted)
+    finally:
+        if stages.last is StageName.AUTH:  # another one was asked for: to a reader, all one step
+            stages.fold(StageName.AUTH, refused)
     if renewed is None:
         return asked
+    stages.fold(StageName.AUTH, before)  # the next request records its own way
     return await talk({**secrets, oauth2.ACCESS_TOKEN: renewed})
 
 

@@ -196,7 +196,14 @@ def test_oauth_and_a_database_behind_ssh_work_fail_and_are_mended(performed: Per
         "token server: 401: invalid_client: it refuses the client [AuthFailed]"
     )
     assert "the SSH server shows another host key" in row(broken, "logistics/warehouse")
-    assert re.search(r"^    auth +FAIL ", failing, re.MULTILINE)
+    ended = re.findall(r"^    (\w+) +(ok|FAIL|-)( |$)", failing, re.MULTILINE)
+    assert [each[:2] for each in ended] == [
+        ("secret", "ok"),
+        ("dns", "ok"),
+        ("tcp", "ok"),
+        ("auth", "FAIL"),
+        ("query", "-"),
+    ]
     assert "Whoever poses as the SSH server counted 0 logins" in failing
     assert "auth.clientAuthentication.secret changed" in again
 

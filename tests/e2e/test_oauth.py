@@ -642,3 +642,24 @@ def test_verifier_code_and_tokens_of_a_consent_are_nowhere(
             places[str(path)] = path.read_bytes()
     assert leaks(canaries, places) == []
     assert json.dumps(canaries)
+
+
+def stage_names(health: JsonObject) -> list[str]:
+    (check,) = health["checks"]
+    return [stage["name"] for stage in check["observation"]["stages"]]
+
+
+def test_a_token_that_is_refused_and_replaced_is_one_step(
+    project: Project, provider: Provider
+) -> None:
+    """The refused request is part of it, whether there is another token or not."""
+    project.declare(connection(provider, oauth2(provider, "clientCredentials")))
+    first = stage_names(project.data("apply")["health"])
+    assert first == ["secret", "dns", "tcp", "auth", "query"]
+    provider.expire()
+    assert stage_names(project.data("health")) == first
+    provider.expire()
+    provider.clients["crm"] = Client(secret="another")
+    failed = project.data("health", code=11)
+    assert found(failed) == ("FAILED", "AuthFailed", "auth")
+    assert stage_names(failed) == ["secret", "dns", "tcp", "auth"]
