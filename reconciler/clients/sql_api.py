@@ -53,6 +53,7 @@ _STATUSES: Mapping[int, Meaning] = {
 _CREDENTIALS: Mapping[str, Meaning] = {
     "accessToken": sql_errors.TOKEN_REFUSED,
     "keyPair": sql_errors.KEY_REFUSED,
+    "serviceAccount": sql_errors.ACCOUNT_REFUSED,
 }
 
 

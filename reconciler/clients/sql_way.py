@@ -18,7 +18,7 @@ from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
 
 #: Drivers that log in over a socket that is connected already; all others connect by themselves.
-_TAKES_SOCKET = frozenset({"databricks", "pymysql", "snowflake"})
+_TAKES_SOCKET = frozenset({"bigquery", "databricks", "pymysql", "snowflake"})
 #: Drivers that connect to a path in the file system by themselves.
 _TAKES_PATH = frozenset({"psycopg"})
 

@@ -24,6 +24,7 @@ PORTS = {
     "trino": 443,
     "snowflake": 443,
     "databricks": 443,
+    "bigquery": 443,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
 
