@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from reconciler.clients import sql, sql_api, sql_errors, sql_json
+from reconciler.clients import sql, sql_errors, sql_json
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.sql_api import Reply, Session
@@ -94,7 +94,7 @@ def _request(session: Session, query: str, limit: int) -> JsonObject:
         "useLegacySql": False,
         "maxResults": limit + 1,
         "timeoutMs": _wait_ms(session),
-        "jobTimeoutMs": str(round(1000 * sql_api.patience_s(session.attempt))),
+        "jobTimeoutMs": str(round(1000 * session.patience_s)),
         "formatOptions": {"timestampOutputFormat": _TIMESTAMPS},
         **({"defaultDataset": place} if dataset is not None else {}),
         **options,
@@ -102,7 +102,7 @@ def _request(session: Session, query: str, limit: int) -> JsonObject:
 
 
 def _wait_ms(session: Session) -> int:
-    patience_s = sql_api.patience_s(session.attempt)
+    patience_s = session.patience_s
     return round(1000 * (patience_s - min(_SPARE_S, _SPARE_SHARE * patience_s)))
 
 
