@@ -154,6 +154,7 @@ sql_auth = st.one_of(
     _method("ldap", username=texts, password=references),
     _method("clientCertificate", username=texts, **_pair),
     _method("accessToken", token=references),
+    _method("serviceAccount", key=references),
     _method("keyPair", username=texts, key=references),
     _method("keyPair", username=texts, key=references, account=st.just("MYORG-MYACCOUNT")),
     _method(

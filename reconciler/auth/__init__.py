@@ -29,6 +29,7 @@ from reconciler.auth.none import NoneAuth
 from reconciler.auth.oauth1 import OAuth1Auth
 from reconciler.auth.oauth2 import OAuth2Auth
 from reconciler.auth.password import PasswordAuth
+from reconciler.auth.service_account import ServiceAccountAuth
 
 ApiAuth: TypeAlias = Annotated[
     NoneAuth
@@ -43,7 +44,7 @@ ApiAuth: TypeAlias = Annotated[
     Field(discriminator="method"),
 ]
 #: Those whose credential every request of an engine's HTTP API carries in a header.
-SqlHeaderAuth: TypeAlias = AccessTokenAuth | KeyPairAuth
+SqlHeaderAuth: TypeAlias = AccessTokenAuth | KeyPairAuth | ServiceAccountAuth
 SqlAuth: TypeAlias = Annotated[
     NoneAuth | PasswordAuth | LdapAuth | ClientCertificateAuth | SqlHeaderAuth | AwsIamAuth,
     Field(discriminator="method"),

@@ -56,6 +56,8 @@ AUTH = {
         "# keyPassphrase: {env: $NAME_KEY_PASSPHRASE}",
         "accessToken": "method: accessToken\n"
         "token: {env: $NAME_TOKEN}   # as the service issued it",
+        "serviceAccount": "method: serviceAccount   # signs with it; the key is never sent\n"
+        "key: {file: secrets/service-account.json}   # as Google gave it out",
         "keyPair": "method: keyPair          # a signed statement; the key is never sent\n"
         "username: REPORT\naccount: MYORG-MYACCOUNT # without region; default: from `host`\n"
         "key: {env: $NAME_KEY}\n"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from reconciler.clients import sql, sql_api, sql_errors, sql_json
+from reconciler.clients import sql, sql_errors, sql_json
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.sql_api import Reply, Session
@@ -46,7 +46,6 @@ _NOT_TAKEN = Meaning(
 )
 #: Error class, or code of the API -> meaning.
 _MEANINGS: Mapping[str, Meaning] = {
-    "403": sql_errors.TOKEN_REFUSED,  # as a number: "Invalid access token"
     "DEADLINE_EXCEEDED": sql_errors.QUERY_TIMED_OUT,
     "INSUFFICIENT_PERMISSIONS": sql_errors.NOT_PERMITTED,
     "INTERNAL_ERROR": sql_errors.SERVER_TROUBLE,
@@ -90,7 +89,7 @@ DRIVER = sql.Driver(check=check, read=read)
 
 
 def _sent(session: Session, query: str, limit: int) -> Reply:
-    wait_s = min(_LONGEST_WAIT_S, int(sql_api.patience_s(session.attempt)) - 1)
+    wait_s = min(_LONGEST_WAIT_S, int(session.patience_s) - 1)
     request = {
         "statement": query,
         "catalog": session.login.database,
@@ -111,7 +110,7 @@ def _ended(session: Session, reply: Reply) -> Reply:
     name = sql_json.part(reply.data, "statement_id")
     if not name:
         raise session.foreign()
-    spare_s = min(_SPARE_S, _SPARE_SHARE * sql_api.patience_s(session.attempt))
+    spare_s = min(_SPARE_S, _SPARE_SHARE * session.patience_s)
     for _ in session.looks(spare_s):
         reply = session.ask("GET", f"{_STATEMENTS}/{name}")
         if _state(reply) not in _RUNNING:
@@ -137,7 +136,10 @@ def _refused(session: Session, reply: Reply) -> Exception:
     named = _CLASS.match(text)
     if named is not None:
         code, text = named[1], text[named.end() :]
-    return session.refused(reply, code, text, _MEANINGS)
+    # what it says of a token has the code 403, as has what a workspace says of a network
+    is_token = text.startswith("Invalid access token")
+    meanings = {**_MEANINGS, code: sql_errors.TOKEN_REFUSED} if is_token else _MEANINGS
+    return session.refused(reply, code, text, meanings)
 
 
 def _rows(data: JsonObject, limit: int) -> Rows:

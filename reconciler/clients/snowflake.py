@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from reconciler.clients import sql, sql_api, sql_errors, sql_json
+from reconciler.clients import sql, sql_errors, sql_json
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.sql_api import Session
@@ -130,7 +130,7 @@ def _request(session: Session, statement: str, limit: int) -> JsonObject:
     tag = options.pop("query_tag", "reconciler")
     return {
         "statement": statement,
-        "timeout": math.ceil(sql_api.patience_s(session.attempt)),
+        "timeout": math.ceil(session.patience_s),
         "database": session.login.database,
         "parameters": {"query_tag": tag, "rows_per_resultset": limit + 1},
         **options,

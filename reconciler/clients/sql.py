@@ -51,6 +51,7 @@ class Driver:
 
 #: Name of the driver -> where its `Driver` is.
 DRIVERS = {
+    "bigquery": "reconciler.clients.bigquery:DRIVER",
     "clickhouse_connect": "reconciler.clients.clickhouse:DRIVER",
     "databricks": "reconciler.clients.databricks:DRIVER",
     "duckdb": "reconciler.clients.duckdb:DRIVER",

@@ -53,6 +53,7 @@ _STATUSES: Mapping[int, Meaning] = {
 _CREDENTIALS: Mapping[str, Meaning] = {
     "accessToken": sql_errors.TOKEN_REFUSED,
     "keyPair": sql_errors.KEY_REFUSED,
+    "serviceAccount": sql_errors.ACCOUNT_REFUSED,
 }
 
 
@@ -80,6 +81,8 @@ class Session:
         """
         self.login = login
         self.attempt = attempt
+        #: when what is under way must be done
+        self._by = attempt.end_by
         self._first: socket.socket | None = sql_socket.open_secured(login, attempt)
 
     def __enter__(self) -> Self:
@@ -96,6 +99,8 @@ class Session:
         The credential is sent with every request, so that one request may be both.
         """
         before = len(self.attempt.stages.reached())
+        if name is StageName.QUERY:
+            self._by = self.attempt.query_by
         try:
             with self.attempt.stages.stage(name):
                 yield
@@ -103,6 +108,11 @@ class Session:
             if failure.stage is StageName.AUTH and name is not StageName.AUTH:
                 self.attempt.stages.fold(StageName.AUTH, before)
             raise
+
+    @property
+    def patience_s(self) -> float:
+        """How long a statement that begins now may take, a second at least."""
+        return min(LONGEST_S, max(1.0, self._by - time.monotonic()))
 
     def ask(
         self, method: str, path: str, data: Json = None, headers: Mapping[str, str] | None = None
@@ -126,19 +136,19 @@ class Session:
     def looks(self, spare_s: float = 0.0) -> Iterator[None]:
         """Yields whenever it is time to look again at a statement that runs on.
 
-        Ends when no more than `spare_s` of the attempt is left, where that is not zero.
+        Ends when no more than `spare_s` of its time is left, where that is not zero.
 
         Raises:
-            ConnectionFailed: the time of the attempt is up.
+            ConnectionFailed: its time is up.
         """
         pause_s, longest_s = _PAUSES_S
-        lifeline, end_by = self.attempt.lifeline, self.attempt.end_by
+        lifeline = self.attempt.lifeline
         try:
-            while (left := self.attempt.remaining(end_by)) > spare_s:
+            while (left := self._left()) > spare_s:
                 cut = threading.Event()
                 lifeline.hold(cut.set)
                 cut.wait(min(pause_s, left - spare_s))
-                self.attempt.remaining(end_by)
+                self._left()
                 lifeline.release()
                 yield
                 pause_s = min(2 * pause_s, longest_s)
@@ -170,6 +180,10 @@ class Session:
     def _stage(self) -> StageName:
         return self.attempt.stages.last or StageName.QUERY
 
+    def _left(self) -> float:
+        """Returns the seconds that are left; raises TimeoutError where none are."""
+        return self.attempt.remaining(self._by)
+
     def _payload(self, method: str, path: str, data: Json, headers: Mapping[str, str]) -> bytes:
         login = self.login
         scheme = "http" if login.tls_mode == "disable" else "https"
@@ -194,9 +208,9 @@ class Session:
             return first
         later, login = self.attempt.untimed(), self.login
         try:
-            left = later.remaining(later.end_by)
+            left_s = self._left()
             if login.again is not None:
-                login = replace(login, ready=login.again(left))
+                login = replace(login, ready=login.again(left_s))
             return sql_socket.open_secured(login, later)
         except (TimeoutError, futures.CancelledError):
             raise self.attempt.timed_out() from None
@@ -207,7 +221,7 @@ class Session:
         except TimeoutError:
             raise self.attempt.timed_out() from None
         except (ConnectionFailed, OSError) as error:
-            if self.attempt.is_over:
+            if self.attempt.lifeline.is_cut or time.monotonic() >= self._by:
                 raise self.attempt.timed_out() from None
             if isinstance(error, ssl.SSLError) and error.reason:
                 raise tls.failure(error) from None
@@ -217,7 +231,7 @@ class Session:
 
     def _converse(self, connected: socket.socket, payload: bytes) -> http_response.Answer:
         parser = http_response.ResponseParser(is_head=False, body_bytes=_LARGEST_BYTES)
-        connected.settimeout(self.attempt.remaining(self.attempt.end_by))
+        connected.settimeout(self._left())
         try:
             connected.sendall(payload)
         except OSError:
@@ -225,7 +239,7 @@ class Session:
             connected.recv(1)
             raise
         while True:
-            connected.settimeout(self.attempt.remaining(self.attempt.end_by))
+            connected.settimeout(self._left())
             data = connected.recv(_READ_BYTES)
             if not data:
                 # Python's TLS does not tell an end that the server says from one that is cut
@@ -233,11 +247,6 @@ class Session:
             answer = parser.feed(data)
             if answer is not None:
                 return answer
-
-
-def patience_s(attempt: Attempt) -> float:
-    """Returns how long a statement that begins now may take."""
-    return min(LONGEST_S, max(1.0, attempt.query_by - time.monotonic()))
 
 
 def _decoded(body: bytes) -> JsonObject:

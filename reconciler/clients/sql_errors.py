@@ -51,6 +51,12 @@ KEY_REFUSED = Meaning(
     hint="check `auth.username`, `auth.account`, whether the user has the public half of this key,"
     " and this machine's clock",
 )
+ACCOUNT_REFUSED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the service does not accept what the key of the service account signed",
+    hint="check whether account and key of `auth.key` still exist and are enabled, and this"
+    " machine's clock",
+)
 TOKEN_REFUSED = Meaning(
     reason=Reason.AUTH_FAILED,
     message="the server refuses the token",

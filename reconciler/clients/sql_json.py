@@ -63,12 +63,14 @@ def table(columns: list[tuple[str, str]], found: list[Json], cells: Cells, *, li
 
 def cell(value: Json, convert: Callable[[str], Cell] | None) -> Cell:
     """Returns a value in its type; what has none, or is none of it, as it came."""
-    if not isinstance(value, str) or convert is None:
-        return sql_rows.cell(value)
     try:
-        return convert(value)
+        if isinstance(value, str) and convert is not None:
+            return convert(value)
+        return sql_rows.cell(value)
     except (ArithmeticError, LookupError, ValueError):
-        return value
+        return str(value)
+    except RecursionError:  # of something built for that
+        return None
 
 
 def number(value: str) -> Cell:

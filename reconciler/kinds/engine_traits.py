@@ -67,7 +67,7 @@ PASSWORD_METHODS: Final = ("none", "password", "ldap")
 #: Where a password is sent as it is whoever checks it, there is nothing that `ldap` could add.
 HTTP_METHODS: Final = ("none", "password", "clientCertificate")
 #: `auth.SqlHeaderAuth`: every request carries the credential in a header.
-HEADER_METHODS: Final = ("accessToken", "keyPair")
+HEADER_METHODS: Final = ("accessToken", "keyPair", "serviceAccount")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +222,30 @@ CLICKHOUSE_OPTIONS: Final = (
         name="compress",
         parameter="compress",
         schema={"type": "boolean", "description": "Whether results are compressed on the way."},
+    ),
+)
+#: BigQuery, "Method: jobs.query", body of the request
+BIGQUERY_OPTIONS: Final = (
+    Option(
+        name="location",
+        parameter="location",
+        schema={
+            "type": "string",
+            "pattern": r"^(?:[A-Za-z0-9-]{2,32})$(?!\n)",
+            "description": "Where queries run: a region, or a multi-region.",
+            "examples": ["europe-west3"],
+        },
+    ),
+    _identifier("dataset", "dataset", "Dataset in which names are looked up."),
+    Option(
+        name="maximumBytesBilled",
+        parameter="maximumBytesBilled",
+        schema={
+            "type": "string",
+            "pattern": r"^(?:[1-9][0-9]{0,17})$(?!\n)",
+            "description": "A query that would be billed for more bytes fails, and costs nothing.",
+            "examples": ["1000000000"],
+        },
     ),
 )
 #: Databricks, "Statement Execution API", body of the POST request

@@ -72,6 +72,15 @@ def _parameters_of_files() -> set[str]:
     return {*python.split(), "mode", "cache", "psow", "nolock", "immutable", "vfs", "modeof"}
 
 
+def _bigquery() -> set[str]:
+    """The body of a request, and what its connectors take beside it."""
+    body = "kind query maxResults defaultDataset timeoutMs dryRun useLegacySql parameterMode"
+    others = "connectionProperties createSession labels jobCreationMode destinationEncryption"
+    connectors = "credentials_path credentials_info credentials_base64 api_endpoint list_tables"
+    client = "client_options default_query_job_config quota_project_id user_supplied_client"
+    return {*body.split(), *others.split(), *connectors.split(), *client.split()}
+
+
 def _databricks() -> set[str]:
     """The body of a request, and what its connectors take beside it."""
     body = "statement warehouse_id catalog schema parameters row_limit byte_limit disposition"
@@ -94,6 +103,7 @@ def _snowflake() -> set[str]:
 DECLARED: dict[str, Callable[[], set[str]]] = {
     "psycopg": _libpq,
     "pymysql": lambda: _parameters(pymysql.connections.Connection.__init__),
+    "bigquery": _bigquery,
     "clickhouse_connect": lambda: _parameters(
         clickhouse.create_client, clickhouse_http.HttpClient.__init__
     ),

@@ -138,6 +138,7 @@ def test_what_fails_is_said_with_its_class(
         (401, {}, Reason.AUTH_FAILED),
         (400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "x"}, Reason.QUERY_FAILED),
         (403, {"error_code": "PERMISSION_DENIED"}, Reason.PERMISSION_DENIED),
+        (403, {"error_code": 403, "message": "Unauthorized network"}, Reason.PERMISSION_DENIED),
         (429, {"error_code": "REQUEST_LIMIT_EXCEEDED"}, Reason.RATE_LIMITED),
         (429, {}, Reason.RATE_LIMITED),
         (500, {}, Reason.SERVER_ERROR),
@@ -172,6 +173,14 @@ def test_a_statement_that_is_too_slow_is_cancelled(
         found = check(peer.spec(health={"query": "select 'slow'", "timeout": "2s"}))
     assert (found.reason, found.message) == (Reason.READ_TIMEOUT, message)
     assert (names_of(found)[-1], peer.cancelled) == ("query", 1)
+
+
+def test_a_statement_has_the_time_of_queries(check: CheckWith) -> None:
+    with databricks_peer() as peer:
+        peer.looks = 10**6
+        spec = peer.spec(health={"query": "select 'slow'", "timeout": "1h"})
+        found = check({**spec, "timeout": {"query": "1500ms"}})
+    assert (found.reason, peer.cancelled) == (Reason.READ_TIMEOUT, 1)
 
 
 @pytest.mark.parametrize("name", [None, "", 7, "../../other", "a/b", "x?y=1"])

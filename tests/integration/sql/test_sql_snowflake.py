@@ -13,13 +13,14 @@ from reconciler.model import Json, JsonObject, Observation, Outcome, Reason
 from reconciler.redact import Redactor, Secret
 from tests.factories import NOW
 from tests.servers.certificates import Authority
-from tests.servers.hop_targets import PROXY_PASSWORD, proxy_block
+from tests.servers.hop_targets import PROXY_PASSWORD, SECRETS, proxy_block, ssh_block
 from tests.servers.http import http_server
 from tests.servers.http_routes import answer, drip, endless_chunks, raw, redirect
 from tests.servers.proxies import proxy_server
 from tests.servers.snowflake import PASSPHRASE, TOKEN, Snowflake, snowflake_peer
 from tests.servers.sql_peers import sql_peer
 from tests.servers.sql_specs import CheckWith, make_login, names_of, peer_spec
+from tests.servers.ssh import ssh_server
 from tests.servers.statements import key_pair
 
 TLS_STAGES = ("secret", "dns", "tcp", "tls")
@@ -264,6 +265,14 @@ def test_requests_go_through_a_proxy_and_each_is_let_in(check: CheckWith) -> Non
     assert found.reason is Reason.OK
     assert names_of(found) == ("secret", "proxy", "tls", "auth", "query")
     assert len(proxy.targets) == 5
+
+
+def test_requests_go_through_an_ssh_server(check: CheckWith) -> None:
+    with snowflake_peer() as peer, ssh_server() as ssh:
+        spec = peer.spec(ssh=ssh_block(ssh), health={"query": "select 'slow'"})
+        found = check(spec, **{"/ssh/password": SECRETS["/ssh/password"]})
+    assert found.reason is Reason.OK
+    assert names_of(found) == ("secret", "tunnel", "tcp", "tls", "auth", "query")
 
 
 def test_a_wrong_password_of_the_proxy_is_the_proxys(check: CheckWith) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import TypeAdapter
 
 from reconciler.auth import SqlHeaderAuth, key_pair
@@ -82,6 +82,30 @@ def test_what_cannot_sign_is_said(pem: str, message: str) -> None:
     with pytest.raises(SecretError) as caught:
         authorization(LOGIN, key=pem)
     assert caught.value.message == message
+
+
+def test_a_damaged_key_signs_nothing_that_is_sent() -> None:
+    whole = statements.key_pair().private.private_numbers()
+    damaged = rsa.RSAPrivateNumbers(
+        p=whole.p,
+        q=whole.q,
+        d=whole.d + 2,
+        dmp1=whole.dmp1 + 2,
+        dmq1=whole.dmq1,
+        iqmp=whole.iqmp,
+        public_numbers=whole.public_numbers,
+    )
+    pem = (
+        damaged.private_key(unsafe_skip_rsa_key_validation=True)
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode()
+    )
+    with pytest.raises(SecretError, match="cannot sign: it is damaged or too short"):
+        authorization(LOGIN, key=pem)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ PORTS = {
     "oracle": 2484,
     "firebird": 3050,
     "mssql": 1433,
+    "bigquery": 443,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
 
