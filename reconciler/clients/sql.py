@@ -56,6 +56,7 @@ DRIVERS = {
     "pymysql": "reconciler.clients.mysql:DRIVER",
     "sqlite3": "reconciler.clients.sqlite:DRIVER",
     "trino": "reconciler.clients.trino:DRIVER",
+    "vertica_python": "reconciler.clients.vertica:DRIVER",
 }
 
 

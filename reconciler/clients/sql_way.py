@@ -18,7 +18,7 @@ from reconciler.clients.hops import Way
 from reconciler.clients.stages import Stages
 
 #: Drivers that log in over a socket that is connected already; all others connect by themselves.
-_TAKES_SOCKET = frozenset({"firebirdsql", "oracledb", "pymysql"})
+_TAKES_SOCKET = frozenset({"firebirdsql", "oracledb", "pymysql", "vertica_python"})
 #: Drivers that connect to a path in the file system by themselves.
 _TAKES_PATH = frozenset({"psycopg"})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ import psycopg.pq
 import pymysql
 import pytest
 import trino.dbapi
+import vertica_python  # type: ignore[import-untyped]  # has no types
 
 from reconciler import validate
 from reconciler.kinds import engines
@@ -59,6 +61,13 @@ def _libpq() -> set[str]:
     return {default.keyword.decode() for default in psycopg.pq.Conninfo.get_defaults()}
 
 
+def _vertica() -> set[str]:
+    """What its connection looks up in what it was given, since it declares nothing."""
+    source = inspect.getsource(vertica_python.vertica.connection)
+    looked_up = re.findall(r"options(?:\.get\(|\.setdefault\(|\[)'([a-z_]+)'", source)
+    return {*looked_up, "dsn"}
+
+
 def _duckdb() -> set[str]:
     rows = duckdb.connect().execute("select name from duckdb_settings()").fetchall()
     return {str(name) for (name,) in rows} | _parameters_of_files()
@@ -79,6 +88,7 @@ DECLARED: dict[str, Callable[[], set[str]]] = {
     ),
     "firebirdsql": lambda: _parameters(firebirdsql.fbcore.ConnectionBase.__init__),
     "oracledb": lambda: _parameters(oracledb.connect, oracledb.ConnectParams.__init__),
+    "vertica_python": _vertica,
     "trino": lambda: _parameters(trino.dbapi.Connection.__init__),
     "sqlite3": _parameters_of_files,
     "duckdb": _duckdb,

@@ -28,6 +28,7 @@ def test_every_engine_has_a_driver() -> None:
         ),
         ("trino", "trino", 'install it: `pip install "reconciler[trino]"`'),
         ("oracle", "oracledb", 'install it: `pip install "reconciler[oracle]"`'),
+        ("vertica", "vertica_python", 'install it: `pip install "reconciler[vertica]"`'),
         ("firebird", "firebirdsql", 'install it: `pip install "reconciler[firebird]"`'),
         ("cockroachdb", "psycopg", 'install it: `pip install "reconciler[postgres]"`'),
         ("duckdb", "duckdb", 'install it: `pip install "reconciler[duckdb]"`'),

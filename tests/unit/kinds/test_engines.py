@@ -21,6 +21,7 @@ PORTS = {
     "clickhouse": 8443,
     "trino": 443,
     "oracle": 2484,
+    "vertica": 5433,
     "firebird": 3050,
 }
 ROWS = [pytest.param(row, id=row.name) for row in engines.ROWS]
