@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from reconciler.kinds.engines import ENGINES, SERVER_ENGINES
 from reconciler.model import Json, JsonObject
 from tests.corpus.zygote import Ended, Zygote
 from tests.reliability.figures import Record
@@ -143,7 +144,9 @@ def test_trusted_profile_contacts_this_machine(
 
 def sql(engine: str, host: str, port: int) -> dict[str, Json]:
     tls = {"mode": "disable"}
-    return {"engine": engine, "host": host, "port": port, "database": "d", "tls": tls}
+    auth = {"method": "password", "username": "report", "password": {"env": "TOKEN"}}
+    more = {} if "none" in ENGINES[engine].methods else {"auth": auth}
+    return {"engine": engine, "host": host, "port": port, "database": "d", "tls": tls, **more}
 
 
 def ssh(host: str, port: int, **others: Json) -> dict[str, Json]:
@@ -157,6 +160,8 @@ def ssh(host: str, port: int, **others: Json) -> dict[str, Json]:
     }
 
 
+#: One for each driver that makes its own way to a server.
+_ENGINES = ("postgresql", "mysql", "clickhouse", "trino", "oracle", "vertica", "firebird")
 _HOSTS = ("127.0.0.1", "0x7f.1", "::ffff:127.0.0.1", "localhost", "169.254.169.254", "2852039166")
 
 
@@ -168,7 +173,7 @@ def test_databases_hops_and_sockets_are_judged_as_well(
     port = everywhere.port
     databases = {
         f"{engine}{number}": sql(engine, host, port)
-        for engine in ("postgresql", "mysql", "mariadb")
+        for engine in SERVER_ENGINES
         for number, host in enumerate(_HOSTS)
     }
     databases |= {
@@ -241,13 +246,13 @@ def test_name_that_changes_its_answer_is_contacted_where_it_was_judged(
             prelude=prelude.replace("[['127.0.0.1'], ", "["),
         )
         assert reasons == {"api": "DestinationDenied"}
-        for engine in ("postgresql", "mysql"):
+        for engine in _ENGINES:
             declare(folder, {engine: sql(engine, "flips.test", good.port)}, "SqlConnection")
             (folder / "manifests" / "ApiConnection.yaml").unlink(missing_ok=True)
             run(command, folder, "apply", network=_DENY, prelude=prelude)
         assert bad.connections == 0
         assert good.connections >= 1
-    figure("P16", "names that change their answer", 3, "packets", 0)
+    figure("P16", "names that change their answer", 1 + len(_ENGINES), "packets", 0)
 
 
 def test_listed_addresses_are_contacted_in_the_restricted_profile(
