@@ -112,13 +112,12 @@ class Dialled(Protocol):
 
 
 @contextmanager
-def translated(attempt: Attempt, dial: Dialled | None = None) -> Iterator[None]:
+def translated(attempt: Attempt, dial: Dialled) -> Iterator[None]:
     """Turns whatever oracledb raises inside into `ConnectionFailed`."""
     try:
         yield
     except (oracledb.Error, OSError, *_GARBLED) as error:
-        known = dial.failure if dial else None
-        raise known or _explain(error, attempt) from None
+        raise dial.failure or _explain(error, attempt) from None
 
 
 @contextmanager

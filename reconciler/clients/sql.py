@@ -63,6 +63,7 @@ DRIVERS = {
     "pytds": "reconciler.clients.mssql:DRIVER",
     "sqlite3": "reconciler.clients.sqlite:DRIVER",
     "trino": "reconciler.clients.trino:DRIVER",
+    "vertica_python": "reconciler.clients.vertica:DRIVER",
 }
 
 

@@ -19,7 +19,16 @@ from reconciler.clients.stages import Stages
 
 #: Drivers that log in over a socket that is connected already; all others connect by themselves.
 _TAKES_SOCKET = frozenset(
-    {"bigquery", "databricks", "firebirdsql", "oracledb", "pymysql", "pytds", "snowflake"}
+    {
+        "bigquery",
+        "databricks",
+        "firebirdsql",
+        "oracledb",
+        "pymysql",
+        "pytds",
+        "snowflake",
+        "vertica_python",
+    }
 )
 #: Drivers that connect to a path in the file system by themselves.
 _TAKES_PATH = frozenset({"psycopg"})

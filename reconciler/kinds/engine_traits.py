@@ -287,6 +287,8 @@ TRINO_OPTIONS: Final = (
 )
 #: oracledb, `ConnectParams`
 ORACLE_OPTIONS: Final = (_name_of_us("program"),)
+#: vertica-python, "Set Properties with kwargs"
+VERTICA_OPTIONS: Final = (_name_of_us("session_label"),)
 #: firebirdsql, `connect`; by the names of the database parameter block
 FIREBIRD_OPTIONS: Final = (
     _name_of_us("process_name"),

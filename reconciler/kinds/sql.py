@@ -36,6 +36,11 @@ _QUERY_RULES: Final = (
         _rule(r"\b(?:insert|update|delete|merge|into)\b"),
         "has the word INSERT, UPDATE, DELETE, MERGE or INTO: a check changes nothing",
     ),
+    (
+        # read-only transactions of Firebird and Oracle let them go on
+        _rule(r"\bnext\s+value\s+for\b|\bgen_id\b|\.\s*\"?nextval\b"),
+        "takes a number from a sequence: a check changes nothing",
+    ),
 )
 #: Pattern that the path of a database file must not match -> why, and what to do.
 _FILE_RULES: Final = (

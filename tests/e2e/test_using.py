@@ -8,19 +8,22 @@ from contextlib import closing
 
 import pytest
 
-from reconciler.errors import ConfigError
+from reconciler.errors import ConfigError, ConnectionFailed
 from reconciler.model import JsonObject
 from tests.corpus.zygote import Zygote
 from tests.e2e.command import Run
 from tests.e2e.connecting import connect, sql
 from tests.e2e.projects import OK, Project, answer, api, bearer, sqlite_file
-from tests.servers import http_routes
+from tests.servers import firebird as firebird_server
+from tests.servers import http_routes, oracle
+from tests.servers.firebird import Firebird, firebird
 from tests.servers.http import Server
 from tests.servers.mariadb import PASSWORD, MariadbServer, mariadb
 from tests.servers.postgresql import PostgresServer, postgresql
 from tests.servers.snowflake import snowflake_peer
+from tests.servers.sql_peers import Conversation, sql_peer
 
-__all__ = ["mariadb", "postgresql"]
+__all__ = ["firebird", "mariadb", "postgresql"]
 
 TABLE = """\
 id  name    price
@@ -159,6 +162,46 @@ def test_an_engine_behind_an_http_api_is_queried_and_has_no_dialect(project: Pro
         with connect(project) as connection, pytest.raises(ConfigError, match="no dialect"):
             _ = connection.engine
     assert (document["rows"], document["truncated"]) == ([{"N": 0}, {"N": 1}], True)
+
+
+@pytest.mark.server
+def test_firebird_answers_and_has_no_engine_for_programs(
+    project: Project, firebird: Firebird
+) -> None:
+    plain: JsonObject = {"mode": "disable"}
+    project.declare(sql("firebird", firebird.port, "orders", "report", tls=plain))
+    assert project("apply", SECRET=firebird_server.PASSWORD).code == 0
+    statement = "select 7 as n, null as z, name as s, 1.50 as d from item where id = 1"
+    found = project.data("query", "orders", statement, SECRET=firebird_server.PASSWORD)
+    assert found["rows"] == [{"N": 7, "Z": None, "S": "pen", "D": "1.50"}]
+    ended = project("query", "orders", "select next value for numbers from rdb$database")
+    assert (ended.code, "takes a number from a sequence" in ended.stderr) == (2, True)
+    with (
+        connect(project, SECRET=firebird_server.PASSWORD) as orders,
+        pytest.raises(ConfigError, match="SQLAlchemy has no dialect for firebird"),
+    ):
+        orders.engine.connect()
+
+
+def test_a_refusal_by_oracle_reaches_programs_and_people(project: Project) -> None:
+    def refuse(client: Conversation) -> None:
+        oracle.receive_connect(client)
+        client.send(oracle.accept())
+        client.receive(1)
+        client.send(oracle.error(28000, b"ORA-28000: the account is locked"))
+        client.wait()
+
+    with sql_peer(refuse) as peer:
+        project.declare(sql("oracle", peer.port, "orders", "report", tls={"mode": "disable"}))
+        assert project("apply", "--health", "none").code == 0
+        ended = project("query", "orders", "select 1 from dual")
+        assert ended.code == 11
+        assert "AuthFailed at auth: the account is locked (ORA-28000: " in ended.stderr
+        with (
+            connect(project) as orders,
+            pytest.raises(ConnectionFailed, match="the account is locked"),
+        ):
+            orders.engine.connect()
 
 
 @pytest.mark.server

@@ -24,7 +24,7 @@ from reconciler.model import Json, JsonObject, Observation, Outcome
 from tests.reliability import stages
 from tests.reliability.figures import Record
 from tests.reliability.stages import World
-from tests.servers import http_routes, mssql, sql_peers
+from tests.servers import http_routes, mssql, oracle, sql_peers
 from tests.servers.certificates import Authority
 from tests.servers.http import (
     Route,
@@ -127,6 +127,21 @@ def _log_in_and_flood(client: Conversation) -> None:
         client.send(b"\x04\0" + (len(notices) + 8).to_bytes(2) + bytes(4) + notices)
 
 
+def _flood(start: Callable[[Conversation], object], head: bytes) -> Callable[[Conversation], None]:
+    """Returns a server that announces one endless answer, and gives it."""
+
+    def script(client: Conversation) -> None:
+        start(client)
+        client.send(head)
+        while True:
+            client.send(bytes(64 * 1024))
+
+    return script
+
+
+_ORACLE_ENDLESS = oracle.accept() + (2**31).to_bytes(4) + bytes((oracle.DATA, 0, 0, 0))
+_FIREBIRD_ENDLESS = (9).to_bytes(4) + bytes(12) + (2**30).to_bytes(4)
+
 PEERS: dict[str, tuple[str, Callable[[Conversation], None]]] = {
     "pg-silent": ("postgresql", _stay_silent),
     "pg-drip": ("postgresql", _send_for_ever(b"E")),
@@ -139,6 +154,15 @@ PEERS: dict[str, tuple[str, Callable[[Conversation], None]]] = {
     "mssql-silent": ("mssql", _stay_silent),
     "mssql-drip": ("mssql", _send_for_ever(b"\x04")),
     "mssql-flood": ("mssql", _log_in_and_flood),
+    "oracle-silent": ("oracle", _stay_silent),
+    "oracle-drip": ("oracle", _send_for_ever(b"\0")),
+    "oracle-flood": ("oracle", _flood(oracle.receive_connect, _ORACLE_ENDLESS)),
+    "vertica-silent": ("vertica", _stay_silent),
+    "vertica-drip": ("vertica", _send_for_ever(b"E")),
+    "vertica-flood": ("vertica", _flood_notices),
+    "firebird-silent": ("firebird", _stay_silent),
+    "firebird-drip": ("firebird", _send_for_ever(b"\0")),
+    "firebird-flood": ("firebird", _flood(lambda client: client.receive(4), _FIREBIRD_ENDLESS)),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,7 @@ import pymysql
 import pytds  # type: ignore[import-untyped]  # has no py.typed
 import pytest
 import trino.dbapi
+import vertica_python  # type: ignore[import-untyped]  # has no types
 
 from reconciler import validate
 from reconciler.kinds import engines
@@ -59,6 +61,13 @@ def _parameters(*functions: Callable[..., object]) -> set[str]:
 
 def _libpq() -> set[str]:
     return {default.keyword.decode() for default in psycopg.pq.Conninfo.get_defaults()}
+
+
+def _vertica() -> set[str]:
+    """What its connection looks up in what it was given, since it declares nothing."""
+    source = inspect.getsource(vertica_python.vertica.connection)
+    looked_up = re.findall(r"options(?:\.get\(|\.setdefault\(|\[)'([a-z_]+)'", source)
+    return {*looked_up, "dsn"}
 
 
 def _duckdb() -> set[str]:
@@ -110,6 +119,7 @@ DECLARED: dict[str, Callable[[], set[str]]] = {
     "firebirdsql": lambda: _parameters(firebirdsql.fbcore.ConnectionBase.__init__),
     "oracledb": lambda: _parameters(oracledb.connect, oracledb.ConnectParams.__init__),
     "pytds": lambda: _parameters(pytds.connect),
+    "vertica_python": _vertica,
     "trino": lambda: _parameters(trino.dbapi.Connection.__init__),
     "snowflake": _snowflake,
     "sqlite3": _parameters_of_files,

@@ -39,6 +39,7 @@ create table item (id int primary key, name varchar(20) character set utf8);
 create table hidden (id int);
 create table note (id int, words blob sub_type text);
 create role clerk;
+create sequence numbers;
 commit;
 insert into item values (1, 'pen');
 insert into item values (2, 'ink');
@@ -48,6 +49,7 @@ grant select, insert on item to {USER};
 grant select on note to {USER};
 grant select on hidden to role clerk;
 grant clerk to {USER};
+grant usage on sequence numbers to {USER};
 commit;
 """
 

@@ -192,6 +192,8 @@ def test_a_connection_can_be_used_and_its_deadlines_are_its_own(firebird: Firebi
     assert cursor.fetchone() == ("cap",)
     connection.rollback()
     assert PASSWORD not in repr(vars(connection))
+    with pytest.raises(RuntimeError, match="once"):
+        connection.reconnect()
     connection.close()
 
 

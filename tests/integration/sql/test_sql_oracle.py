@@ -276,6 +276,23 @@ def test_another_kind_of_server_is_a_protocol_error(check: Check, answer: bytes)
     assert found.reason is Reason.PROTOCOL_ERROR
 
 
+@pytest.mark.parametrize("mode", ["disable", "require"])
+def test_a_server_that_sends_without_end_is_left(check: Check, mode: str) -> None:
+    context = Authority().server_context("127.0.0.1")
+
+    def send(client: Conversation) -> None:
+        if mode != "disable":
+            client.start_tls(context)
+        oracle.receive_connect(client)
+        client.send(oracle.accept() + (2**31).to_bytes(4) + bytes((oracle.DATA, 0, 0, 0)))
+        while True:
+            client.send(bytes(64 * 1024))
+
+    with sql_peer(send) as peer:
+        found = check(peer_spec("oracle", peer.port, mode))
+    assert (found.reason, names_of(found)[-1]) == (Reason.PROTOCOL_ERROR, "auth")
+
+
 def test_hostile_text_is_redacted_escaped_and_cut(check: Check) -> None:
     hostile = b"ORA-01033: \x1b[2J" + f"dsn=//report:{CANARY}@db".encode() + b"\r\n" + b"A" * 900
     with sql_peer(failing(1033, hostile)) as peer:

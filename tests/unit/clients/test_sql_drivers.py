@@ -34,6 +34,7 @@ def test_an_engine_with_a_dialect_can_be_connected_to(row: Engine) -> None:
         ),
         ("trino", "trino", 'install it: `pip install "reconciler[trino]"`'),
         ("oracle", "oracledb", 'install it: `pip install "reconciler[oracle]"`'),
+        ("vertica", "vertica_python", 'install it: `pip install "reconciler[vertica]"`'),
         ("firebird", "firebirdsql", 'install it: `pip install "reconciler[firebird]"`'),
         ("mssql", "pytds", 'install it: `pip install "reconciler[mssql]"`'),
         ("cockroachdb", "psycopg", 'install it: `pip install "reconciler[postgres]"`'),

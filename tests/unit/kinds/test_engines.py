@@ -25,6 +25,7 @@ PORTS = {
     "snowflake": 443,
     "databricks": 443,
     "oracle": 2484,
+    "vertica": 5433,
     "firebird": 3050,
     "mssql": 1433,
     "bigquery": 443,
