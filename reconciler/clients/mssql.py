@@ -67,7 +67,11 @@ class _Reader(tds_reader._TdsReader):  # type: ignore[misc]  # has no types
     """
 
     def read_fast(self, size: int) -> tuple[bytes, int]:
-        return tds_base.readall(self, size), 0
+        start = self._pos
+        if self._size - start < size:
+            return tds_base.readall(self, size), 0
+        self._pos += size
+        return self._buf, start
 
     def recv(self, size: int) -> bytes:
         data = b""
@@ -188,7 +192,7 @@ DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 
 
 def _log_in(login: Login, attempt: Attempt, *, autocommit: bool) -> _Server:
-    if not login.username:
+    if not login.username or login.password is None:
         raise sql_errors.PASSWORD_WANTED.at(StageName.AUTH)
     mssql_wire.refuse_unsupported(login)
     mssql_login.refuse_long(login)
@@ -196,7 +200,7 @@ def _log_in(login: Login, attempt: Attempt, *, autocommit: bool) -> _Server:
     try:
         server = _Server(wire, autocommit=autocommit)
         stages, is_plain = attempt.stages, login.tls_mode == "disable"
-        with mssql_refusals.translated(server.session, login, attempt):
+        with mssql_refusals.translated(server.session, attempt):
             with stages.stage(StageName.AUTH if is_plain else StageName.TLS):
                 wire.negotiate(login)
                 if is_plain:
@@ -223,7 +227,7 @@ def _read(login: Login, query: str, attempt: Attempt, *, limit: int, most_bytes:
     try:
         with (
             attempt.stages.stage(StageName.QUERY),
-            mssql_refusals.translated(server.session, login, attempt),
+            mssql_refusals.translated(server.session, attempt),
         ):
             by = attempt.query_by
             server.wire.limit(by, most_bytes)

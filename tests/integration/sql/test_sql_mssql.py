@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import struct
 from collections.abc import Callable
@@ -51,6 +52,7 @@ def test_the_login_says_who_we_are_and_nothing_of_this_machine(check: Check) -> 
             database=DATABASE,
             client_id=bytes(6),
             is_reading=False,
+            others="",
         )
     ]
 
@@ -73,7 +75,7 @@ def test_without_tls_there_is_no_tls_stage(check: Check) -> None:
 
 
 @pytest.mark.parametrize("encryption", [mssql.ON, mssql.NOT_SUPPORTED])
-def test_the_peer_takes_what_pytds_sends_as_well(encryption: int) -> None:
+def test_the_peer_takes_what_pytds_sends_as_well(check: Check, encryption: int) -> None:
     """Else our client and this peer could share an error that no real server does."""
     with mssql_peer(encryption=encryption) as peer:
         login = {"user": USER, "password": PASSWORD.replace("𝄞", ""), "database": DATABASE}
@@ -85,7 +87,10 @@ def test_the_peer_takes_what_pytds_sends_as_well(encryption: int) -> None:
             opened.cursor() as cursor,
         ):
             assert cursor.execute("select 1").fetchall() == [(1,)]
-    assert [(each.user, each.database) for each in peer.logins] == [(USER, DATABASE)]
+        check(peer.spec(tls={"mode": "disable"}), peer.users[USER])
+    theirs, ours = peer.logins
+    same = replace(theirs, host="", application="reconciler", library="reconciler")
+    assert replace(same, client_id=bytes(6)) == ours
 
 
 def test_a_wrong_password_is_sent_once(check: Check) -> None:
@@ -199,6 +204,11 @@ def test_the_number_of_an_error_tells_what_a_refusal_means(
                 "the health query writes, and is run read-only"
                 " (3906: Failed to update database because the database is read-only.)"
             ),
+        ),
+        (
+            "select * from linked",
+            Reason.QUERY_FAILED,
+            "the server refuses the health query (18456: Login failed for user 'other'.)",
         ),
         (
             "select * from halfway",
@@ -374,6 +384,57 @@ def _handshaking(context: ssl.SSLContext) -> Callable[[Conversation], None]:
         client.wait()
 
     return script
+
+
+def _reset(client: Conversation) -> None:
+    client._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("said", "mode", "reason", "message"),
+    [
+        pytest.param(
+            *(mssql.ON, "require", Reason.TLS_FAILURE),
+            "the server closed the connection during the TLS handshake",
+            id="handshake",
+        ),
+        pytest.param(
+            *(mssql.NOT_SUPPORTED, "disable", Reason.PROTOCOL_ERROR),
+            "the server closed the connection too early (ECONNRESET)",
+            id="login",
+        ),
+    ],
+)
+def test_a_connection_that_is_reset_is_said(
+    check: Check, said: int, mode: str, reason: Reason, message: str
+) -> None:
+    def answer(client: Conversation) -> None:
+        tds = TdsClient(client)
+        tds.message()
+        tds.send(mssql.prelogin(said))
+        tds.message()
+        _reset(client)
+
+    with sql_peer(answer) as peer:
+        found = check(peer_spec("mssql", peer.port, mode))
+    assert (found.reason, found.message) == (reason, message)
+
+
+@pytest.mark.parametrize("garbage", [b"\0" * 64, b"\x17\x03\x03\x00\x20" + b"x" * 32])
+def test_garbage_in_place_of_tls_is_a_protocol_error(check: Check, garbage: bytes) -> None:
+    context = Authority().server_context("127.0.0.1")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def answer(client: Conversation) -> None:
+        tds = TdsClient(client)
+        assert mssql.let_in(tds, mssql.ON, context)
+        tds.message()
+        client.send(garbage)
+        client.wait()
+
+    with sql_peer(answer) as peer:
+        found = check(peer_spec("mssql", peer.port, "require"))
+    assert (found.reason, names_of(found)[-1]) == (Reason.PROTOCOL_ERROR, "auth")
 
 
 def test_a_server_with_newer_tls_only_is_said(check: Check) -> None:
@@ -606,6 +667,10 @@ def _flooding(piece: bytes, begin: tuple[bytes, ...]) -> Callable[[Conversation]
     return script
 
 
+#: Time enough for all that may be read, on a machine that does other work, too.
+PATIENT: dict[str, Any] = {"timeout": {"connect": "60s"}, "health": {"timeout": "60s"}}
+
+
 def _packet(content: bytes) -> bytes:
     """Returns a packet after which more of the same message follows."""
     return struct.pack(">BBH4x", 4, 0, len(content) + 8) + content
@@ -627,7 +692,7 @@ def test_an_endless_answer_is_not_read_to_its_end(
     check: Check, begin: tuple[bytes, ...], piece: bytes
 ) -> None:
     with sql_peer(_flooding(piece, begin)) as peer:
-        found = check(peer_spec("mssql", peer.port, health={"timeout": "9s"}))
+        found = check(peer_spec("mssql", peer.port, **PATIENT))
     assert (found.reason, found.message) == (
         Reason.BODY_TOO_LARGE,
         "the server's answer is too large to be read",
@@ -666,7 +731,7 @@ def test_a_value_that_is_too_large_is_not_read(check: Check) -> None:
             client.send(_packet(b"x\0" * 2000))
 
     with sql_peer(send) as peer:
-        found = check(peer_spec("mssql", peer.port, health={"timeout": "9s"}))
+        found = check(peer_spec("mssql", peer.port, **PATIENT))
     assert (found.reason, names_of(found)[-1]) == (Reason.BODY_TOO_LARGE, "query")
 
 
