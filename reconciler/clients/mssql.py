@@ -236,13 +236,16 @@ def _read(login: Login, query: str, attempt: Attempt, *, limit: int, most_bytes:
         server.close()
 
 
+#: One request, since each is a way to the server and back. Locks are waited for in milliseconds.
+_BATCH = "SET LOCK_TIMEOUT {}; BEGIN TRANSACTION;\n{}\n;ROLLBACK TRANSACTION"
+
+
 def _read_rows(session: Any, query: str, limit: int, by: float) -> Rows:
     """Returns the rows of `query`; the transaction that it ran in is over, or ends with us."""
     patience_ms = max(1, round((by - time.monotonic()) * 1000))
-    session.execute(f"SET LOCK_TIMEOUT {patience_ms} BEGIN TRANSACTION")
-    session.execute(query)
+    session.execute(_BATCH.format(patience_ms, query))
     columns = [column[0] for column in session.res_info.description]
     found = sql_rows.collect(columns, iter(session.fetchone, None), limit=limit)
-    if not found.is_cut:
-        session.execute("ROLLBACK TRANSACTION")  # else rows are left, and closing ends it as well
+    while not found.is_cut and session.next_set():
+        pass  # up to the end, where a late error or the rollback is
     return found

@@ -72,6 +72,7 @@ class Mssql:
     route: tuple[str, int] | None = None
     #: of the largest answer
     rows: int = 3
+    requests: int = 0
 
     @property
     def port(self) -> int:
@@ -279,23 +280,23 @@ def _transaction(*, begins: bool) -> bytes:
     return change(8, value) if begins else change(10, b"\0", value)
 
 
-def answer(statement: str, server: Mssql) -> bytes:
-    """Returns what the peer says to `statement`."""
+def answer(statement: str, server: Mssql, flags: int = 0) -> bytes:
+    """Returns what the peer says to one statement, as the last of its batch or with `_MORE`."""
     words = statement.lower().split()
-    if words[-2:] == ["begin", "transaction"]:
-        return done(_MORE) + _transaction(begins=True) + done()
-    if words[0] == "rollback":
-        return _transaction(begins=False) + done()
+    if words[0] in ("set", "use"):
+        return done(flags)
+    if words[0] in ("begin", "rollback"):
+        return _transaction(begins=words[0] == "begin") + done(flags)
     failed = next((ERRORS[word] for word in words if word in ERRORS), None)
     if failed is not None:
-        return told(*failed) + done(_ERROR)
+        return told(*failed) + done(flags | _ERROR)
     if "item" in words:
         rows = b"".join(row(number) for number in range(1, server.rows + 1))
-        return columns(*COLUMNS) + rows + done(_COUNT, server.rows)
+        return columns(*COLUMNS) + rows + done(flags | _COUNT, server.rows)
     if "halfway" in words:
-        return columns(*COLUMNS) + row(1) + told(8134, "Divide by zero.") + done(_ERROR)
+        return columns(*COLUMNS) + row(1) + told(8134, "Divide by zero.") + done(flags | _ERROR)
     number = columns(("", b"\x26\x04")) + b"\xd1\x04\x01\0\0\0"
-    return number + done(_COUNT, 1)
+    return number + done(flags | _COUNT, 1)
 
 
 def let_in(client: TdsClient, encryption: int, context: ssl.SSLContext | None) -> bool:
@@ -351,12 +352,16 @@ def _serve(conversation: Conversation, server: Mssql, let: Callable[[TdsClient],
         else:
             assert kind == _QUERY
             statement = content[22:].decode("utf-16-le")
-        server.statements.append((statement, descriptor != 0))
-        reply = answer(statement, server)
-        if _transaction(begins=True) in reply:
-            descriptor = _DESCRIPTOR
-        elif _transaction(begins=False) in reply:
-            descriptor = 0
+        server.requests += 1
+        batch = [part.strip() for part in statement.split(";")]  # no literal here has one
+        reply = b""
+        for left, part in zip(range(len(batch) - 1, -1, -1), batch, strict=True):
+            server.statements.append((part, descriptor != 0))
+            reply += answer(part, server, _MORE if left else 0)
+            if _transaction(begins=True) in reply:
+                descriptor = _DESCRIPTOR
+            if _transaction(begins=False) in reply:
+                descriptor = 0
         client.send(reply)
 
 

@@ -32,10 +32,14 @@ def test_a_query_that_answers_is_ok_and_rolled_back(check: Check) -> None:
         found = check(peer.spec(), PASSWORD)
     assert (found.outcome, found.message) == (Outcome.OK, "the query answered")
     assert names_of(found) == ("secret", "dns", "tcp", "tls", "auth", "query")
-    begin, *others = peer.statements
-    assert begin[0].startswith("SET LOCK_TIMEOUT ")
-    assert begin[0].endswith(" BEGIN TRANSACTION")
-    assert others == [("select 1", True), ("ROLLBACK TRANSACTION", True)]
+    limit, *others = peer.statements
+    assert limit[0].startswith("SET LOCK_TIMEOUT ")
+    assert others == [
+        ("BEGIN TRANSACTION", False),
+        ("select 1", True),
+        ("ROLLBACK TRANSACTION", True),
+    ]
+    assert peer.requests == 1
 
 
 def test_the_login_says_who_we_are_and_nothing_of_this_machine(check: Check) -> None:
@@ -253,7 +257,6 @@ def test_rows_are_read_up_to_a_limit() -> None:
         (2, None, True, "-12.34", seen, "\\xcafe"),
     )
     assert found.is_cut
-    assert [text for text, _ in peer.statements][1:] == ["select * from item"]
 
 
 def test_all_rows_are_read_where_there_are_few() -> None:
@@ -556,7 +559,8 @@ def _greeted(client: Conversation, reply: bytes = b"") -> TdsClient:
 
 
 IN = mssql.acceptance(DATABASE) + mssql.done()
-BEGUN = mssql.change(8, b"\x08" + bytes(8)) + mssql.done()
+BEGUN = mssql.done(1) + mssql.change(8, b"\x08" + bytes(8)) + mssql.done(1)
+INT = mssql.columns(("x", b"\x26\x04"))
 ENDED = mssql.change(10, b"\0", b"\x08" + bytes(8)) + mssql.done()
 
 
@@ -578,8 +582,7 @@ def _after(*replies: bytes) -> Callable[[Conversation], None]:
     [
         pytest.param((), Reason.CONNECT_TIMEOUT, "auth", id="the-login"),
         pytest.param((mssql.acceptance(DATABASE),), None, "auth", id="half-a-login"),
-        pytest.param((IN,), Reason.READ_TIMEOUT, "query", id="the-transaction"),
-        pytest.param((IN, BEGUN), Reason.READ_TIMEOUT, "query", id="the-query"),
+        pytest.param((IN,), Reason.READ_TIMEOUT, "query", id="the-query"),
     ],
 )
 def test_a_server_that_stalls_is_left_at_the_deadline(
@@ -590,6 +593,17 @@ def test_a_server_that_stalls_is_left_at_the_deadline(
         assert peer.is_left.wait(20)
     assert (found.reason, names_of(found)[-1]) == (reason or Reason.CONNECT_TIMEOUT, stage)
     assert found.latency_s < 5
+
+
+def test_a_server_that_stalls_between_packets_is_left_at_the_deadline(check: Check) -> None:
+    def stall(client: Conversation) -> None:
+        _greeted(client, IN).message()
+        client.send(_packet(BEGUN + INT))
+        client.wait()
+
+    with sql_peer(stall) as peer:
+        found = check(peer_spec("mssql", peer.port, health={"timeout": "300ms"}))
+    assert (found.reason, names_of(found)[-1]) == (Reason.READ_TIMEOUT, "query")
 
 
 def test_a_handshake_that_stalls_is_left_at_the_deadline(check: Check) -> None:
@@ -604,7 +618,6 @@ def test_a_handshake_that_stalls_is_left_at_the_deadline(check: Check) -> None:
     assert (found.reason, names_of(found)[-1]) == (Reason.CONNECT_TIMEOUT, "tls")
 
 
-INT = mssql.columns(("x", b"\x26\x04"))
 #: NVARCHAR(MAX) in pieces of an unknown length: MS-TDS, section 2.2.5.2.3.
 PIECES = mssql.columns(("x", b"\xe7\xff\xff\x09\x04\xd0\x00\x34"))
 UNKNOWN = b"\xd1" + b"\xfe" + b"\xff" * 7
@@ -638,7 +651,7 @@ UNKNOWN = b"\xd1" + b"\xfe" + b"\xff" * 7
         pytest.param(b"\xad\x02\x00\x01\x07\x00\x00\x00", id="half-an-acknowledgement"),
     ],
 )
-@pytest.mark.parametrize("begin", [(), (IN,), (IN, BEGUN)], ids=["login", "begin", "query"])
+@pytest.mark.parametrize("begin", [(), (IN,)], ids=["login", "query"])
 def test_an_answer_that_no_server_gives_is_a_protocol_error(
     check: Check, begin: tuple[bytes, ...], reply: bytes
 ) -> None:
@@ -687,7 +700,7 @@ NOTICES = mssql.told(5701, "x", is_error=False) * 100
         pytest.param(_packet(INT[:1]), id="one-byte-packets"),
     ],
 )
-@pytest.mark.parametrize("begin", [(), (IN, BEGUN)], ids=["login", "query"])
+@pytest.mark.parametrize("begin", [(), (IN,)], ids=["login", "query"])
 def test_an_endless_answer_is_not_read_to_its_end(
     check: Check, begin: tuple[bytes, ...], piece: bytes
 ) -> None:
@@ -709,7 +722,7 @@ def test_an_answer_in_the_smallest_packets_is_understood(check: Check) -> None:
     def answer(client: Conversation) -> None:
         tds = Slicing(client)
         assert mssql.let_in(tds, mssql.NOT_SUPPORTED, None)
-        for reply in (IN, BEGUN, INT + b"\xd1\x04\1\0\0\0" + mssql.done(), ENDED):
+        for reply in (IN, BEGUN + INT + b"\xd1\x04\1\0\0\0" + mssql.done(1) + ENDED):
             tds.message()
             tds.send(reply)
         client.wait()
@@ -722,11 +735,10 @@ def test_an_answer_in_the_smallest_packets_is_understood(check: Check) -> None:
 def test_a_value_that_is_too_large_is_not_read(check: Check) -> None:
     def send(client: Conversation) -> None:
         tds = _greeted(client)
-        for reply in (IN, BEGUN):
-            tds.message()
-            tds.send(reply)
         tds.message()
-        client.send(_packet(PIECES + UNKNOWN + struct.pack("<I", 2**31)))
+        tds.send(IN)
+        tds.message()
+        client.send(_packet(BEGUN + PIECES + UNKNOWN + struct.pack("<I", 2**31)))
         while True:
             client.send(_packet(b"x\0" * 2000))
 
