@@ -220,8 +220,8 @@ def _read(login: Login, query: str, attempt: Attempt, *, limit: int, most_bytes:
         raise ConnectionFailed(
             Reason.QUERY_FAILED,
             StageName.QUERY,
-            f"the query {problem}",
-            "choose one that only reads; SQL Server runs nothing read-only by itself",
+            f"the health query {problem.partition(':')[0]}",
+            "choose a `health.query` that only reads; SQL Server runs nothing read-only by itself",
         )
     server = _log_in(login, attempt, autocommit=True)
     try:

@@ -242,7 +242,7 @@ def test_a_query_that_could_leave_its_transaction_is_not_sent(check: Check, quer
     with mssql_peer() as peer:
         found = check(peer.spec(health={"query": query}), PASSWORD)
     assert (found.reason, names_of(found)[-1]) == (Reason.QUERY_FAILED, "query")
-    assert found.message.startswith("the query has the word ")
+    assert found.message.startswith("the health query has the word ")
     assert peer.peer.connections == 0
 
 
