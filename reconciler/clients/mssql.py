@@ -46,7 +46,7 @@ from reconciler.model import Reason, StageName
 _CHECK_BYTES, _ROWS_BYTES = 1024 * 1024, 16 * 1024 * 1024
 #: The largest packet that a server may ask for (MS-TDS, section 2.2.6.4).
 _LARGEST_PACKET = 32767
-#: So many messages of one answer are kept; pytds would keep them all.
+#: So many messages of a kind and of one answer are kept; pytds would keep them all.
 _MESSAGES = 16
 
 _ELSEWHERE = Meaning(
@@ -113,9 +113,10 @@ class _Session(tds_session._TdsSession):  # type: ignore[misc]  # has no types
         self._writer = _Writer(transport=wire, bufsize=size, tds_session=self)
 
     def process_msg(self, marker: int) -> None:
-        """Reads a message of the server; the first ones of an answer are kept."""
+        """Reads a message of the server; of each kind, the first ones of an answer are kept."""
         super().process_msg(marker)
-        del self.messages[_MESSAGES:]
+        if sum(message["marker"] == marker for message in self.messages) > _MESSAGES:
+            self.messages.pop()
 
 
 class _Server(tds_socket._TdsSocket):  # type: ignore[misc]  # has no types

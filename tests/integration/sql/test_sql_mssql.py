@@ -749,7 +749,8 @@ def test_a_value_that_is_too_large_is_not_read(check: Check) -> None:
 
 def test_of_many_messages_the_first_ones_tell() -> None:
     notices = b"".join(mssql.told(5701 + number, "x", is_error=False) for number in range(3))
-    refused = mssql.told(40613, "not now") + notices * 30 + mssql.refusal(18456, "no")
+    refused = notices * 30 + mssql.told(40613, "not now") + mssql.told(18456, "no") * 30
+    refused += mssql.refusal(18456, "no")
     with mssql_peer() as peer:
         peer.refusal = refused
         login, attempt = make_login(peer.spec(), PASSWORD, peer.authority)
