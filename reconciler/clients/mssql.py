@@ -9,11 +9,13 @@ that is rolled back; what may be read is up to the permissions of the user.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from typing import Any
 
 from pytds import (  # type: ignore[import-untyped]  # has no py.typed
+    collate,
     connection,
     row_strategies,
     tds_base,
@@ -49,6 +51,14 @@ _LARGEST_PACKET = 32767
 #: So many messages of a kind and of one answer are kept; pytds would keep them all.
 _MESSAGES = 16
 
+#: Sort orders of which pytds knows the code page; at any other it raises a bare `Exception`.
+_SORT_IDS = frozenset(
+    itertools.chain(
+        *(range(30, 35), range(40, 45), (49,), range(51, 62), range(80, 97), range(104, 109)),
+        *(range(112, 115), range(120, 123), (124,), range(128, 131), range(136, 139)),
+        *(range(144, 147), range(152, 161), range(183, 187)),
+    )
+)
 _ELSEWHERE = Meaning(
     reason=Reason.DESTINATION_DENIED,
     message="the server sends the login on to another server; nothing was sent there",
@@ -63,7 +73,8 @@ logging.getLogger("pytds").propagate = False
 class _Reader(tds_reader._TdsReader):  # type: ignore[misc]  # has no types
     """pytds' reader, which ends where an answer does, and reads across packets of any size.
 
-    Its own gives nothing for ever, and takes what is left of an older packet for a part of this.
+    Its own gives nothing for ever, takes what is left of an older packet for a part of this one,
+    and lets a server name a sort order that pytds does not know.
     """
 
     def read_fast(self, size: int) -> tuple[bytes, int]:
@@ -72,6 +83,12 @@ class _Reader(tds_reader._TdsReader):  # type: ignore[misc]  # has no types
             return tds_base.readall(self, size), 0
         self._pos += size
         return self._buf, start
+
+    def get_collation(self) -> collate.Collation:
+        found = super().get_collation()
+        if found.sort_id not in _SORT_IDS:
+            found.sort_id = 0  # then the language tells
+        return found
 
     def recv(self, size: int) -> bytes:
         data = b""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random  # noqa: TID251 -- a failure names the seed
 import socket
 import ssl
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -266,6 +268,21 @@ def test_all_rows_are_read_where_there_are_few() -> None:
         found = sql.read("mssql", login, "select * from item", 500, attempt)
     assert ([row[0] for row in found.rows], found.is_cut) == (list(range(1, 501)), False)
     assert peer.statements[-1] == ("ROLLBACK TRANSACTION", True)
+
+
+def test_a_sort_order_that_pytds_does_not_know_is_read_by_its_language(check: Check) -> None:
+    """VARCHAR(20) in Latin1, of the sort order 50, `bin_iso_1`."""
+    text = mssql.columns(("x", b"\xa7\x14\x00\x09\x04\xd0\x00\x32")) + b"\xd1\x03\x00a\xe9\x80"
+
+    def answer(client: Conversation) -> None:
+        _greeted(client, IN).message()
+        TdsClient(client).send(BEGUN + text + mssql.done(1) + ENDED)
+        client.wait()
+
+    with sql_peer(answer) as peer:
+        login, attempt = make_login(peer_spec("mssql", peer.port), PASSWORD, "")
+        found = sql.read("mssql", login, "select x from y", 5, attempt)
+    assert found.rows == (("aé€",),)
 
 
 def test_an_application_uses_a_connection_after_the_attempt() -> None:
@@ -745,6 +762,53 @@ def test_a_value_that_is_too_large_is_not_read(check: Check) -> None:
     with sql_peer(send) as peer:
         found = check(peer_spec("mssql", peer.port, **PATIENT))
     assert (found.reason, names_of(found)[-1]) == (Reason.BODY_TOO_LARGE, "query")
+
+
+#: TYPE_INFO of what a column may be, up to values in pieces, user types and variants.
+KINDS = (
+    *(b"\x26\x04", b"\x68\x01", b"\x6c\x09\x0a\x02", b"\x6d\x08", b"\x6e\x08", b"\x6f\x08"),
+    *(b"\x28", b"\x29\x07", b"\x2a\x00", b"\x2b\x07", b"\x24\x10", b"\xf1\x00", b"\xa5\xff\xff"),
+    *(b"\xa7\x10\x00\x09\x04\xd0\x00\x34", b"\xe7\xff\xff\x09\x04\xd0\x00\x34"),
+    *(b"\x62\x50\x1f\x00\x00", b"\x23\xff\xff\xff\x7f\x09\x04\xd0\x00\x34\x01\x01\0a\0"),
+    b"\xf0\xff\xff" + b"\x01a\0" * 3 + b"\x01\0a\0",
+)
+
+
+def _mangled(draw: random.Random, text: bytes) -> bytes:
+    data = bytearray(text)
+    for _ in range(draw.randrange(1, 6)):
+        at = draw.randrange(len(data) + 1)
+        some = bytes(draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256))) for _ in range(3))
+        data[at : at + draw.randrange(4)] = some[: draw.randrange(4)]
+    return bytes(data)
+
+
+def test_no_mangled_answer_raises_what_we_do_not_explain() -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    draw = random.Random(seed)
+    good = [mssql.prelogin(mssql.NOT_SUPPORTED), IN, BEGUN + mssql.columns(*mssql.COLUMNS)]
+    good[2] += mssql.row(1) + mssql.row(2) + mssql.done(1) + ENDED
+    for case in range(600):
+        replies = list(good)
+        if case % 2:
+            value = bytes(draw.choice((0, 1, 4, 8, 255, draw.randrange(256))) for _ in range(40))
+            replies[2] = BEGUN + mssql.columns(("x", draw.choice(KINDS))) + b"\xd1" + value
+        else:
+            turn = draw.choice((0, 1, 2, 2, 2))
+            replies[turn] = _mangled(draw, replies[turn])
+        ours, theirs = socket.socketpair()
+        for reply in replies:
+            theirs.sendall(struct.pack(">BBH4x", 4, 1, len(reply) + 8) + reply)
+        theirs.shutdown(socket.SHUT_WR)
+        login, attempt = make_login(peer_spec("mssql", 1), PASSWORD, "")
+        try:
+            with suppress(ConnectionFailed):
+                sql.read("mssql", replace(login, ready=ours), "select 1", 5, attempt)
+        except BaseException as error:
+            error.add_note(f"seed {seed}, case {case}")
+            raise
+        finally:
+            theirs.close()
 
 
 def test_of_many_messages_the_first_ones_tell() -> None:
