@@ -9,11 +9,13 @@ that is rolled back; what may be read is up to the permissions of the user.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from typing import Any
 
 from pytds import (  # type: ignore[import-untyped]  # has no py.typed
+    collate,
     connection,
     row_strategies,
     tds_base,
@@ -46,9 +48,17 @@ from reconciler.model import Reason, StageName
 _CHECK_BYTES, _ROWS_BYTES = 1024 * 1024, 16 * 1024 * 1024
 #: The largest packet that a server may ask for (MS-TDS, section 2.2.6.4).
 _LARGEST_PACKET = 32767
-#: So many messages of one answer are kept; pytds would keep them all.
+#: So many messages of a kind and of one answer are kept; pytds would keep them all.
 _MESSAGES = 16
 
+#: Sort orders of which pytds knows the code page; at any other it raises a bare `Exception`.
+_SORT_IDS = frozenset(
+    itertools.chain(
+        *(range(30, 35), range(40, 45), (49,), range(51, 62), range(80, 97), range(104, 109)),
+        *(range(112, 115), range(120, 123), (124,), range(128, 131), range(136, 139)),
+        *(range(144, 147), range(152, 161), range(183, 187)),
+    )
+)
 _ELSEWHERE = Meaning(
     reason=Reason.DESTINATION_DENIED,
     message="the server sends the login on to another server; nothing was sent there",
@@ -63,11 +73,22 @@ logging.getLogger("pytds").propagate = False
 class _Reader(tds_reader._TdsReader):  # type: ignore[misc]  # has no types
     """pytds' reader, which ends where an answer does, and reads across packets of any size.
 
-    Its own gives nothing for ever, and takes what is left of an older packet for a part of this.
+    Its own gives nothing for ever, takes what is left of an older packet for a part of this one,
+    and lets a server name a sort order that pytds does not know.
     """
 
     def read_fast(self, size: int) -> tuple[bytes, int]:
-        return tds_base.readall(self, size), 0
+        start = self._pos
+        if self._size - start < size:
+            return tds_base.readall(self, size), 0
+        self._pos += size
+        return self._buf, start
+
+    def get_collation(self) -> collate.Collation:
+        found = super().get_collation()
+        if found.sort_id not in _SORT_IDS:
+            found.sort_id = 0  # then the language tells
+        return found
 
     def recv(self, size: int) -> bytes:
         data = b""
@@ -109,9 +130,10 @@ class _Session(tds_session._TdsSession):  # type: ignore[misc]  # has no types
         self._writer = _Writer(transport=wire, bufsize=size, tds_session=self)
 
     def process_msg(self, marker: int) -> None:
-        """Reads a message of the server; the first ones of an answer are kept."""
+        """Reads a message of the server; of each kind, the first ones of an answer are kept."""
         super().process_msg(marker)
-        del self.messages[_MESSAGES:]
+        if sum(message["marker"] == marker for message in self.messages) > _MESSAGES:
+            self.messages.pop()
 
 
 class _Server(tds_socket._TdsSocket):  # type: ignore[misc]  # has no types
@@ -188,7 +210,7 @@ DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 
 
 def _log_in(login: Login, attempt: Attempt, *, autocommit: bool) -> _Server:
-    if not login.username:
+    if not login.username or login.password is None:
         raise sql_errors.PASSWORD_WANTED.at(StageName.AUTH)
     mssql_wire.refuse_unsupported(login)
     mssql_login.refuse_long(login)
@@ -196,7 +218,7 @@ def _log_in(login: Login, attempt: Attempt, *, autocommit: bool) -> _Server:
     try:
         server = _Server(wire, autocommit=autocommit)
         stages, is_plain = attempt.stages, login.tls_mode == "disable"
-        with mssql_refusals.translated(server.session, login, attempt):
+        with mssql_refusals.translated(server.session, attempt):
             with stages.stage(StageName.AUTH if is_plain else StageName.TLS):
                 wire.negotiate(login)
                 if is_plain:
@@ -216,14 +238,14 @@ def _read(login: Login, query: str, attempt: Attempt, *, limit: int, most_bytes:
         raise ConnectionFailed(
             Reason.QUERY_FAILED,
             StageName.QUERY,
-            f"the query {problem}",
-            "choose one that only reads; SQL Server runs nothing read-only by itself",
+            f"the health query {problem.partition(':')[0]}",
+            "choose a `health.query` that only reads; SQL Server runs nothing read-only by itself",
         )
     server = _log_in(login, attempt, autocommit=True)
     try:
         with (
             attempt.stages.stage(StageName.QUERY),
-            mssql_refusals.translated(server.session, login, attempt),
+            mssql_refusals.translated(server.session, attempt),
         ):
             by = attempt.query_by
             server.wire.limit(by, most_bytes)
@@ -232,13 +254,16 @@ def _read(login: Login, query: str, attempt: Attempt, *, limit: int, most_bytes:
         server.close()
 
 
+#: One request, since each is a way to the server and back. Locks are waited for in milliseconds.
+_BATCH = "SET LOCK_TIMEOUT {}; BEGIN TRANSACTION;\n{}\n;ROLLBACK TRANSACTION"
+
+
 def _read_rows(session: Any, query: str, limit: int, by: float) -> Rows:
     """Returns the rows of `query`; the transaction that it ran in is over, or ends with us."""
     patience_ms = max(1, round((by - time.monotonic()) * 1000))
-    session.execute(f"SET LOCK_TIMEOUT {patience_ms} BEGIN TRANSACTION")
-    session.execute(query)
+    session.execute(_BATCH.format(patience_ms, query))
     columns = [column[0] for column in session.res_info.description]
     found = sql_rows.collect(columns, iter(session.fetchone, None), limit=limit)
-    if not found.is_cut:
-        session.execute("ROLLBACK TRANSACTION")  # else rows are left, and closing ends it as well
+    while not found.is_cut and session.next_set():
+        pass  # up to the end, where a late error or the rollback is
     return found

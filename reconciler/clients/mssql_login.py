@@ -44,8 +44,8 @@ def refuse_long(login: Login) -> None:
     Raises:
         ConnectionFailed: AuthFailed, before anything is sent.
     """
-    secret = login.password.reveal() if login.password else ""
-    if any(len(_units(text)) > 2 * _LONGEST for text in (login.database, login.username, secret)):
+    texts = (login.database, login.username, _password(login))
+    if any(len(_units(text)) > 2 * _LONGEST for text in texts):
         raise _TOO_LONG.at(StageName.AUTH)
 
 
@@ -55,7 +55,7 @@ def message(login: Login, packet_bytes: int) -> bytes:
     texts = (
         b"",  # the name of this machine
         _units(login.username),
-        _hidden(_units(login.password.reveal() if login.password else "")),
+        _hidden(_units(_password(login))),
         _units(str(login.options.get("application_name", _NAME))),
         _units(host),  # by which Azure finds the server behind its gateway
         b"",  # extensions
@@ -79,6 +79,10 @@ def message(login: Login, packet_bytes: int) -> bytes:
     # length of the first of these after them
     head = fixed + b"".join(places[:-3]) + bytes(6) + b"".join(places[-3:]) + bytes(4)
     return head + b"".join(texts)
+
+
+def _password(login: Login) -> str:
+    return login.password.reveal() if login.password else ""
 
 
 def _units(text: str) -> bytes:

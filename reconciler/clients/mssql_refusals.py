@@ -17,8 +17,8 @@ from typing import Protocol
 
 from pytds import tds_base  # type: ignore[import-untyped]  # has no py.typed
 
-from reconciler.clients import sql_errors, tcp, tls
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients import sql_errors, tcp
+from reconciler.clients.attempt import Attempt
 from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
@@ -149,17 +149,17 @@ class Told(Protocol):
 
 
 @contextmanager
-def translated(told: Told, login: Login, attempt: Attempt) -> Iterator[None]:
+def translated(told: Told, attempt: Attempt) -> Iterator[None]:
     """Turns whatever pytds and sockets raise inside into `ConnectionFailed`."""
     try:
         yield
     except OSError as error:
         raise _broken(error, attempt) from None
     except _GARBLED as error:
-        raise _explain(error, told, login, attempt) from None
+        raise _explain(error, told, attempt) from None
 
 
-def _explain(error: Exception, told: Told, login: Login, attempt: Attempt) -> ConnectionFailed:
+def _explain(error: Exception, told: Told, attempt: Attempt) -> ConnectionFailed:
     stage = attempt.stages.last or StageName.TCP
     errors = [each for each in told.messages if each["marker"] == tds_base.TDS_ERROR_TOKEN]
     if not errors and attempt.is_over:
@@ -172,14 +172,15 @@ def _explain(error: Exception, told: Told, login: Login, attempt: Attempt) -> Co
     is_query = stage is StageName.QUERY
     otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
     meaning = _MEANINGS.get(telling["msgno"], otherwise)
-    if meaning is sql_errors.LOGIN_REFUSED and login.password is None:
-        meaning = sql_errors.PASSWORD_WANTED
+    if is_query and meaning.reason is Reason.AUTH_FAILED:
+        meaning = otherwise  # of a login of the server's own, at another one that it asks
     return sql_errors.refused(attempt, meaning, str(telling["msgno"]), telling["message"])
 
 
 def _broken(error: OSError, attempt: Attempt) -> ConnectionFailed:
     if attempt.is_over or isinstance(error, TimeoutError):
         return attempt.timed_out()
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return tls.failure(error)
-    return tcp.cut(error, attempt.stages.last or StageName.TCP)
+    stage = attempt.stages.last or StageName.TCP
+    if isinstance(error, ssl.SSLError):  # after the handshake, whose errors `mssql_wire` explains
+        return sql_errors.NOT_UNDERSTOOD.at(stage)
+    return tcp.cut(error, stage)

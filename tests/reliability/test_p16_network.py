@@ -199,8 +199,11 @@ def test_databases_hops_and_sockets_are_judged_as_well(
         ways[f"ssh{number}"] = {"baseUrl": "http://8.8.8.8", "ssh": ssh(host, port)}
         jump = ssh(host, port)
         ways[f"jump{number}"] = {**away, "ssh": ssh("127.0.0.1", port, jump=jump)}
-    declare(folder, ways)
-    declare(folder, databases, "SqlConnection")
+    # nothing here waits for anybody, but a busy machine may take its time to look names up
+    patient: JsonObject = {"timeout": {"connect": "30s"}, "health": {"timeout": "60s"}}
+    declare(folder, {name: {**spec, **patient} for name, spec in ways.items()})
+    patient_databases = {name: {**spec, **patient} for name, spec in databases.items()}
+    declare(folder, patient_databases, "SqlConnection")
     ended, reasons = run(command, folder, "apply", network=RESTRICTED)
     assert reasons == dict.fromkeys((*ways, *databases), "DestinationDenied")
     assert (connections(ended), everywhere.received) == ([], b"")

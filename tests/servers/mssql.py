@@ -2,7 +2,8 @@
 
 PRELOGIN, TLS inside of its packets, LOGIN7 with the password made readable again and checked, one
 answer to each statement. It knows no SQL: what a statement does is told by words in it. It writes
-and reads the protocol by itself and not by pytds, so that the two can disagree.
+and reads the protocol by itself and not by pytds, so that the two can disagree. Beside pytds,
+FreeTDS (through pymssql 2.4.6) was seen to log in here, with TLS and without, and to read the rows.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ ERRORS: Mapping[str, tuple[int, str]] = {
     "hidden": (229, "The SELECT permission was denied on the object 'hidden'."),
     "locked": (1222, "Lock request time out period exceeded."),
     "deadlock": (1205, "Transaction was deadlocked and has been chosen as the victim."),
+    "linked": (18456, "Login failed for user 'other'."),
     "replica": (3906, "Failed to update database because the database is read-only."),
 }
 
@@ -49,6 +51,8 @@ class Login7:
     database: str
     client_id: bytes
     is_reading: bool
+    #: language, a file to attach, a new password
+    others: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +72,7 @@ class Mssql:
     route: tuple[str, int] | None = None
     #: of the largest answer
     rows: int = 3
+    requests: int = 0
 
     @property
     def port(self) -> int:
@@ -180,8 +185,6 @@ def parse_login(content: bytes) -> Login7:
             data = bytes((byte & 0x0F) << 4 | byte >> 4 for byte in swapped)
         return data.decode("utf-16-le")
 
-    for at in (56, 64, 78, 82, 86):  # extension, language, Windows, a file, a new password
-        assert struct.unpack_from("<HH", content, at)[1] == 0
     return Login7(
         host=text(36),
         user=text(40),
@@ -192,6 +195,7 @@ def parse_login(content: bytes) -> Login7:
         database=text(68),
         client_id=content[72:78],
         is_reading=bool(content[26] & 0x20),
+        others="".join(map(text, (64, 82, 86))),
     )
 
 
@@ -276,23 +280,23 @@ def _transaction(*, begins: bool) -> bytes:
     return change(8, value) if begins else change(10, b"\0", value)
 
 
-def answer(statement: str, server: Mssql) -> bytes:
-    """Returns what the peer says to `statement`."""
+def answer(statement: str, server: Mssql, flags: int = 0) -> bytes:
+    """Returns what the peer says to one statement, as the last of its batch or with `_MORE`."""
     words = statement.lower().split()
-    if words[-2:] == ["begin", "transaction"]:
-        return done(_MORE) + _transaction(begins=True) + done()
-    if words[0] == "rollback":
-        return _transaction(begins=False) + done()
+    if words[0] in ("set", "use"):
+        return done(flags)
+    if words[0] in ("begin", "rollback"):
+        return _transaction(begins=words[0] == "begin") + done(flags)
     failed = next((ERRORS[word] for word in words if word in ERRORS), None)
     if failed is not None:
-        return told(*failed) + done(_ERROR)
+        return told(*failed) + done(flags | _ERROR)
     if "item" in words:
         rows = b"".join(row(number) for number in range(1, server.rows + 1))
-        return columns(*COLUMNS) + rows + done(_COUNT, server.rows)
+        return columns(*COLUMNS) + rows + done(flags | _COUNT, server.rows)
     if "halfway" in words:
-        return columns(*COLUMNS) + row(1) + told(8134, "Divide by zero.") + done(_ERROR)
+        return columns(*COLUMNS) + row(1) + told(8134, "Divide by zero.") + done(flags | _ERROR)
     number = columns(("", b"\x26\x04")) + b"\xd1\x04\x01\0\0\0"
-    return number + done(_COUNT, 1)
+    return number + done(flags | _COUNT, 1)
 
 
 def let_in(client: TdsClient, encryption: int, context: ssl.SSLContext | None) -> bool:
@@ -348,12 +352,16 @@ def _serve(conversation: Conversation, server: Mssql, let: Callable[[TdsClient],
         else:
             assert kind == _QUERY
             statement = content[22:].decode("utf-16-le")
-        server.statements.append((statement, descriptor != 0))
-        reply = answer(statement, server)
-        if _transaction(begins=True) in reply:
-            descriptor = _DESCRIPTOR
-        elif _transaction(begins=False) in reply:
-            descriptor = 0
+        server.requests += 1
+        batch = [part.strip() for part in statement.split(";")]  # no literal here has one
+        reply = b""
+        for left, part in zip(range(len(batch) - 1, -1, -1), batch, strict=True):
+            server.statements.append((part, descriptor != 0))
+            reply += answer(part, server, _MORE if left else 0)
+            if _transaction(begins=True) in reply:
+                descriptor = _DESCRIPTOR
+            if _transaction(begins=False) in reply:
+                descriptor = 0
         client.send(reply)
 
 
@@ -364,6 +372,8 @@ def mssql_peer(
     """Runs a peer for the length of the block."""
     authority = Authority()
     context = authority.server_context(*names) if encryption != NOT_SUPPORTED else None
+    if context is not None:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # the newest under TDS 7
     servers: list[Mssql] = []
 
     def script(conversation: Conversation) -> None:
