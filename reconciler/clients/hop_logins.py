@@ -42,6 +42,9 @@ class Guard(Protocol):
             ConnectionFailed: it must not be sent now.
         """
 
+    async def share(self, login: HopLogin) -> None:
+        """Notes that a login was not made, since the same was refused for another connection."""
+
 
 class HopLogins:
     """What is known of the credentials of hops, for one pass or one application."""
@@ -64,6 +67,8 @@ class HopLogins:
 
     async def _prove(self, trust: _Trust, login: HopLogin, send: Callable[[], Awaitable[T]]) -> T:
         if trust.refusal is not None:
+            if self._guard is not None:
+                await self._guard.share(login)
             raise _again(trust.refusal)
         if trust.is_proved or self._guard is None:
             return await trust.observe(send)

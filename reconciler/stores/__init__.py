@@ -179,7 +179,12 @@ class Store(Vault, Protocol):
         An attempt counts while it is settled as failed, or open. Of one credential, settled and
         open attempts never exceed `budget`. Where only open ones with a deadline in the future
         stand in the way the answer is WAIT; open ones past their deadline count like failed ones.
+        A connection that is told EXHAUSTED is noted as one that uses the credential, so that
+        resuming it gives the credential another budget, whoever has used up the first.
         """
+
+    def bar(self, request: LoginRequest, *, now: datetime) -> None:
+        """Notes the same of a connection for which nothing was asked: another one was refused."""
 
     def release(self, requests: Sequence[LoginRequest]) -> None:
         """Takes back granted requests that were not used: nothing was sent."""

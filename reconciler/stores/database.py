@@ -115,6 +115,10 @@ class DatabaseStore(sealed.SealedStore):
         with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
             logins.release(connection, requests)
 
+    def bar(self, request: LoginRequest, *, now: datetime) -> None:
+        with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
+            logins.bar(connection, request, now=now)
+
     def settle(self, request: LoginRequest, *, is_accepted: bool, now: datetime) -> None:
         with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
             logins.settle_one(connection, request, is_accepted=is_accepted, now=now)
