@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from reconciler.model import Outcome, Phase, Reason, StageName
 from reconciler.settings import LONGEST_LOGIN_S
@@ -203,7 +203,7 @@ def forgive(connection: Connection, uids: Sequence[str], *, now: datetime | None
     Attempts that are still running stay: their logins may yet fail. Without `now`, nobody can say
     which are. The marks go as well.
     """
-    forgiven = _attempt.state.in_((_FAILED, _BARRED))
+    forgiven: ColumnElement[bool] = _attempt.state.in_((_FAILED, _BARRED))
     if now is not None:
         after, until = _running(now)
         forgiven |= (_attempt.deadline_at <= after) | (_attempt.deadline_at > until)
