@@ -66,6 +66,19 @@ class _Guard:
             "run it again when they have ended",
         )
 
+    async def has_failed(self, login: HopLogin) -> bool:
+        """Whether others were refused; where the state is away, nobody knows of any."""
+        key = _credential_key(login, self._store.meta.fingerprint_key)
+        try:
+            return await asyncio.to_thread(self._store.has_failed, key)
+        except (StoreError, Conflict):
+            return False
+
+    async def count(self, login: HopLogin) -> None:
+        """Counts a refused login that was not reserved; see `hop_logins.Guard`."""
+        with suppress(StoreError, Conflict):  # the refusal says more
+            await self._settle(self._request(login, self._clock()), LoginEnd.REFUSED)
+
     async def share(self, login: HopLogin) -> None:
         """Notes whom the refusal of another's login has stopped; see `hop_logins.Guard`."""
         now = self._clock()

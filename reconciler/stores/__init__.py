@@ -186,6 +186,9 @@ class Store(Vault, Protocol):
     def bar(self, request: LoginRequest, *, now: datetime) -> None:
         """Notes the same of a connection for which nothing was asked: another one was refused."""
 
+    def has_failed(self, credential_key: str) -> bool:
+        """Whether a login with the credential was refused, and none was accepted since."""
+
     def release(self, requests: Sequence[LoginRequest]) -> None:
         """Takes back granted requests that were not used: nothing was sent."""
 

@@ -105,6 +105,12 @@ def bar(connection: Connection, request: LoginRequest, *, now: datetime) -> None
         connection.execute(insert(login_attempts), made)
 
 
+def has_failed(connection: Connection, key: str) -> bool:
+    """Whether a refused login with the credential was not forgiven since."""
+    attempts = _attempts(connection, {key})
+    return any(attempt.state == _FAILED for attempt in attempts)
+
+
 def release(connection: Connection, requests: Sequence[LoginRequest]) -> None:
     """Deletes one open attempt per request: nothing was sent."""
     own = (

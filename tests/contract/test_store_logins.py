@@ -225,6 +225,15 @@ def test_forgiveness_of_who_shared_a_refusal_gives_the_budget_back(store: Store)
     assert reserve(store, *[ask()] * 6) == (GRANTED,) * 5 + (WAIT,)
 
 
+def test_a_credential_has_failed_from_its_refusal_until_it_is_accepted(store: Store) -> None:
+    assert reserve(store, *[ask()] * 2) == (GRANTED,) * 2
+    assert not store.has_failed(KEY)
+    settle(store, REFUSED)
+    assert (store.has_failed(KEY), store.has_failed("another")) == (True, False)
+    settle(store, FINE)
+    assert not store.has_failed(KEY)
+
+
 def test_who_shared_a_refusal_uses_no_login(store: Store) -> None:
     store.bar(ask(uid=make_uid(2)), now=NOW)
     assert reserve(store, *[ask()] * 5) == (GRANTED,) * 5

@@ -14,8 +14,8 @@ import pytest
 
 from reconciler.model import Json, JsonObject
 from tests.servers import http_routes
+from tests.servers.http import Client as Peer
 from tests.servers.http import Route, Server, http_server
-from tests.servers.http_aws import Service
 from tests.servers.http_digest import DigestLogin
 from tests.servers.http_oauth1 import Provider
 from tests.servers.mariadb import MariadbServer
@@ -31,6 +31,8 @@ _PATHS = ("/a", "/b", "/c", "/d", "/v2/a", "/v2/b")
 #: So many failures in a row end the checks of a connection: many more than logins may fail.
 SUSPEND_AFTER = 100
 _OK = http_routes.answer(200)
+_KEYED = http_routes.login(http_routes.api_key("query", "key", "right"), _OK)
+_HEADED = http_routes.login(http_routes.api_key("header", "X-Key", "right"), _OK)
 _LOGIN: JsonObject = {"username": "report", "password": REFERENCE}
 _CLIENT: JsonObject = {
     "clientId": "crm",
@@ -84,17 +86,6 @@ def _manifest(kind: str, name: str, spec: JsonObject) -> JsonObject:
     }
 
 
-def _aws() -> tuple[JsonObject, Route]:
-    service = Service(access_key="AKIAEXAMPLE", secret_key="right")
-    auth = {"region": "eu-central-1", "service": "execute-api", "secretAccessKey": REFERENCE}
-    return {**auth, "accessKeyId": {"file": "key-id"}}, service.route
-
-
-def _keyed(place: str, name: str) -> tuple[JsonObject, Route]:
-    route = http_routes.login(http_routes.api_key(place, name, "right"), _OK)  # type: ignore[arg-type]  # one of three
-    return {"in": place, "name": name, "value": REFERENCE}, route
-
-
 def _oauth1() -> tuple[JsonObject, Route]:
     consumer = Provider(consumer_key="client", consumer_secret="right", tokens={"": ""})
     auth = {"consumerKey": "client", "consumerSecret": REFERENCE, "realm": "Photos"}
@@ -113,13 +104,10 @@ _APIS: Mapping[str, Callable[[], tuple[str, JsonObject, Route]]] = {
         {"token": REFERENCE},
         http_routes.login(http_routes.bearer("right"), _OK),
     ),
-    "apiKey in a header": lambda: ("apiKey", *_keyed("header", "X-Key")),
-    "apiKey in the query": lambda: ("apiKey", *_keyed("query", "key")),
-    "apiKey in a cookie": lambda: ("apiKey", *_keyed("cookie", "key")),
-    "headers": lambda: ("headers", {"headers": {"X-Key": REFERENCE}}, _keyed("header", "x-key")[1]),
+    "apiKey": lambda: ("apiKey", {"in": "query", "name": "key", "value": REFERENCE}, _KEYED),
+    "headers": lambda: ("headers", {"headers": {"X-Key": REFERENCE}}, _HEADED),
     "digest": lambda: ("digest", _LOGIN, DigestLogin(username="report", password="right").route()),
     "oauth1": lambda: ("oauth1", *_oauth1()),
-    "awsSigV4": lambda: ("awsSigV4", *_aws()),
 }
 _GRANTS: Mapping[str, JsonObject] = {
     "oauth2 clientCredentials": {"grant": "clientCredentials", **_CLIENT},
@@ -131,6 +119,8 @@ _GRANTS: Mapping[str, JsonObject] = {
     },
 }
 _PROXIES = {"HTTP proxy": "http", "SOCKS5 proxy": "socks5"}
+#: One server of each family.
+FAMILIES = ("bearer", "HTTP proxy", "SSH server")
 #: Everything that counts logins, by what stands in a test's name.
 KINDS = (
     *_APIS,
@@ -155,11 +145,25 @@ def open_target(kind: str, request: pytest.FixtureRequest) -> Iterator[Target]:
         if kind in _GRANTS:
             yield _oauth2(stack, _GRANTS[kind])
         elif kind in _PROXIES:
-            yield _proxy(stack, _PROXIES[kind])
+            yield _proxy(stack, _PROXIES[kind], {"report": "right"})
         elif kind == "SSH server":
             yield _ssh(stack)
         else:
             yield _api(stack, *_APIS[kind]())
+
+
+@contextmanager
+def open_revocable(known: Mapping[str, str], *, is_behind_proxy: bool) -> Iterator[Target]:
+    """Gives a target that asks for the password of `report` in `known` as it is at the time."""
+
+    async def check(client: Peer) -> None:
+        await http_routes.basic("report", known["report"])(client)
+
+    with ExitStack() as stack:
+        if is_behind_proxy:
+            yield _proxy(stack, "http", known)
+        else:
+            yield _api(stack, "basic", _LOGIN, http_routes.login(check, _OK))
 
 
 def _open_server(stack: ExitStack, route: Route = _OK) -> Server:
@@ -172,7 +176,6 @@ def _api(stack: ExitStack, method: str, auth: JsonObject, route: Route) -> Targe
     return Target(
         manifests=tuple(manifests),
         failed=lambda: server.failed_logins,
-        files={"key-id": "AKIAEXAMPLE"},
     )
 
 
@@ -186,8 +189,8 @@ def _oauth2(stack: ExitStack, auth: JsonObject) -> Target:
     )
 
 
-def _proxy(stack: ExitStack, scheme: str) -> Target:
-    proxy = stack.enter_context(proxy_server(scheme, logins={"report": "right"}))
+def _proxy(stack: ExitStack, scheme: str, known: Mapping[str, str]) -> Target:
+    proxy = stack.enter_context(proxy_server(scheme, logins=known))
     server = _open_server(stack)
     way = {"url": proxy.url(scheme), "auth": _LOGIN}
     return Target(
