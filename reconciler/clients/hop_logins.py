@@ -32,6 +32,8 @@ class LoginEnd(Enum):
 
     ACCEPTED = auto()
     REFUSED = auto()
+    #: let in by what an earlier login has given: nothing new is known of the credential
+    KEPT = auto()
     #: nobody knows whether the hop has looked at it, or nothing was sent
     UNDECIDED = auto()
 

@@ -175,7 +175,7 @@ class Access:
         key, request = admission.key, admission.request
         if not key:
             return
-        if end is LoginEnd.ACCEPTED:
+        if end in {LoginEnd.ACCEPTED, LoginEnd.KEPT}:
             self._proven.add(key)
         elif end is LoginEnd.REFUSED:
             self._proven.discard(key)
@@ -185,7 +185,7 @@ class Access:
             return
         # what cannot be settled stays open, and counts until its time is over
         with suppress(StoreError, Conflict):
-            if end is LoginEnd.UNDECIDED:
+            if end in {LoginEnd.UNDECIDED, LoginEnd.KEPT}:
                 self.store.release((request,))
             else:
                 is_accepted = end is LoginEnd.ACCEPTED

@@ -33,7 +33,7 @@ from reconciler.model import (
     StageName,
     Target,
 )
-from reconciler.probes import TokenRequest, Tools, http_judgement, outcome
+from reconciler.probes import NEW_TOKEN, TokenRequest, Tools, http_judgement, outcome
 from reconciler.redact import Secret
 from reconciler.values import dataclass
 
@@ -68,7 +68,7 @@ async def probe(
     """
     stages = Stages(reached)
     began = time.monotonic()
-    verdict = await _examine(target, secrets, tools, stages)
+    verdict, is_login = await _examine(target, secrets, tools, stages)
     latency_s = time.monotonic() - began
     return Observation(
         uid=target.uid,
@@ -80,27 +80,31 @@ async def probe(
         stages=_close(stages.reached(), verdict, target.spec["auth"]["method"]),
         latency_s=latency_s,
         observed_at=tools.clock(),
+        is_login=is_login,
     )
 
 
 async def _examine(
     target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
-) -> http_judgement.Verdict:
+) -> tuple[http_judgement.Verdict, bool]:
+    """Returns what was found, and `Observation.is_login`."""
     spec = target.spec
     expect = spec["health"]["expect"]
     try:
         asked = await ask(_request(spec), target, secrets, tools, stages, limits_of(spec))
     except ConnectionFailed as failure:
-        return http_judgement.Verdict(
+        found = http_judgement.Verdict(
             reason=failure.reason, stage=failure.stage, message=failure.message, hint=failure.hint
         )
+        return found, True
     except SecretError as failure:
-        return http_judgement.Verdict(
+        found = http_judgement.Verdict(
             reason=Reason.SECRET_UNRESOLVED,
             stage=StageName.SECRET,
             message=failure.message,
             hint=failure.hint,
         )
+        return found, True
     verdict = http_judgement.judge(
         asked.answer,
         http_judgement.Expectation(
@@ -110,7 +114,9 @@ async def _examine(
         is_anonymous=spec["auth"]["method"] == "none",
         refusal=asked.refusal,
     )
-    return verdict if asked.is_tried or verdict.reason is not Reason.OK else http_judgement.UNTRIED
+    if verdict.reason is Reason.OK and not asked.is_tried:
+        verdict = http_judgement.UNTRIED
+    return verdict, asked.is_login
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +137,8 @@ class Asked:
     refusal: str
     #: whether the last request was more than the plain one, or nothing was to be added
     is_tried: bool
+    #: whether the credential of the manifest was sent, and not only a token that was kept
+    is_login: bool = True
 
 
 def limits_of(spec: JsonObject) -> Limits:
@@ -173,7 +181,9 @@ async def ask(  # noqa: PLR0917  # a request, and what it is sent with
         pair = {at("token"): kept.access, at("tokenSecret"): kept.refresh or Secret("")}
         return await talk({**secrets, **pair})
     token = await tools.tokens.access(wanted)
+    known = {(stage.name, stage.detail) for stage in stages.reached()}
     asked = await talk({**secrets, oauth2.ACCESS_TOKEN: token})
+    asked = replace(asked, is_login=(StageName.AUTH, NEW_TOKEN) in known)
     if asked.answer.status != HTTPStatus.UNAUTHORIZED:
         return asked
     # it may have been revoked, or the server may have lost it: another one is tried, once

@@ -128,6 +128,8 @@ class HealthWrite:
     events: tuple[Event, ...] = ()
     #: the login attempt to settle, or empty where no credential was to be sent
     credential_key: str = ""
+    #: of that attempt, where it is known
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 The promise is that the server counts at most `budget` failed logins of one credential, whatever
 dies when (reliability P10), so an attempt is written before the credential is sent and counts from
-then on. Attempts of one credential by one connection are alike: when one of several settles, a
-running one is taken, and the one with the latest deadline, since others may be of dead processes.
+then on. Attempts of one credential by one connection are told apart by their deadlines alone. Where
+a result does not know that of its own, a running one is taken, and of these the one with the latest
+deadline: others may belong to dead processes.
 
 A connection that is kept from logging in by the failures of others leaves a mark beside them, which
 counts for nothing: by it `forgive` finds the credential when somebody resumes that connection.
@@ -152,6 +153,7 @@ def settle_one(
         is_refused=not is_accepted,
         is_ok=is_accepted,
         at=now,
+        deadline=moment_text(request.deadline_at),
     )
     _settle(connection, [result], now)
 
@@ -165,6 +167,8 @@ class _Result:
     is_refused: bool
     is_ok: bool
     at: datetime
+    #: of its attempt, or empty where that is not known
+    deadline: str = ""
 
 
 #: A credential that is refused there is not the one that the server would have been sent.
@@ -178,8 +182,9 @@ def _result(write: HealthWrite) -> _Result:
         credential_key=write.credential_key,
         uid=observation.uid,
         is_refused=observation.reason is Reason.AUTH_FAILED and ended not in _HOPS,
-        is_ok=observation.outcome is Outcome.OK,
+        is_ok=observation.outcome is Outcome.OK and observation.is_login,
         at=observation.observed_at,
+        deadline=moment_text(write.deadline_at) if write.deadline_at else "",
     )
 
 
@@ -233,7 +238,12 @@ class _Settlement:
         key, uid = result.credential_key, result.uid
         own = max(
             (a for a in self.attempts.values() if _is_own(a, key, uid)),
-            key=lambda a: (not a.counts_as_failed(running), a.deadline_at, a.id),
+            key=lambda a: (
+                a.deadline_at == result.deadline,
+                not a.counts_as_failed(running),
+                a.deadline_at,
+                a.id,
+            ),
             default=None,
         )
         if own is not None:

@@ -241,6 +241,21 @@ def test_who_shared_a_refusal_uses_no_login(store: Store) -> None:
     assert reserve(store, *[ask()] * 2) == (GRANTED, WAIT)
 
 
+def test_a_result_settles_the_attempt_with_its_own_deadline(store: Store) -> None:
+    own, other = ask(deadline_at=later(20)), ask(deadline_at=later(60))
+    assert reserve(store, own, other) == (GRANTED,) * 2
+    write = HealthWrite(
+        observation=FINE,
+        row=make_recorded(),
+        expected=99,
+        credential_key=KEY,
+        deadline_at=own.deadline_at,
+    )
+    store.record([write], now=NOW)
+    store.release([other])
+    assert reserve(store, *[ask()] * 6) == (GRANTED,) * 5 + (WAIT,)
+
+
 def test_a_running_attempt_is_settled_before_one_from_when_the_clock_was_ahead(
     store: Store,
 ) -> None:

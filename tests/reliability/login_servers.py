@@ -17,9 +17,9 @@ from tests.servers import http_routes
 from tests.servers.http import Client as Peer
 from tests.servers.http import Route, Server, http_server
 from tests.servers.http_digest import DigestLogin
-from tests.servers.http_oauth1 import Provider
+from tests.servers.http_oauth1 import Provider as Signer
 from tests.servers.mariadb import MariadbServer
-from tests.servers.oauth import Client, oauth_server
+from tests.servers.oauth import Client, Provider, oauth_server
 from tests.servers.postgresql import PostgresServer
 from tests.servers.proxies import proxy_server
 from tests.servers.ssh import USER, ssh_server
@@ -87,7 +87,7 @@ def _manifest(kind: str, name: str, spec: JsonObject) -> JsonObject:
 
 
 def _oauth1() -> tuple[JsonObject, Route]:
-    consumer = Provider(consumer_key="client", consumer_secret="right", tokens={"": ""})
+    consumer = Signer(consumer_key="client", consumer_secret="right", tokens={"": ""})
     auth = {"consumerKey": "client", "consumerSecret": REFERENCE, "realm": "Photos"}
     return auth, consumer.resource
 
@@ -180,8 +180,19 @@ def _api(stack: ExitStack, method: str, auth: JsonObject, route: Route) -> Targe
 
 
 def _oauth2(stack: ExitStack, auth: JsonObject) -> Target:
-    provider = stack.enter_context(oauth_server())
+    return _client_of(stack.enter_context(oauth_server()), auth)
+
+
+@contextmanager
+def open_oauth2() -> Iterator[tuple[Target, Provider]]:
+    """Gives a client of a token server, and the server."""
+    with oauth_server() as provider:
+        yield _client_of(provider, _GRANTS["oauth2 clientCredentials"]), provider
+
+
+def _client_of(provider: Provider, auth: JsonObject) -> Target:
     provider.clients |= {"crm": Client(secret="right"), "public": Client()}
+    provider.server.routes |= {f"/{name}": provider.api for name in NAMES}
     full = {"method": "oauth2", "tokenUrl": provider.token_url, **auth}
     return Target(
         manifests=tuple(api(provider.url, name, auth=full) for name in NAMES),

@@ -18,6 +18,7 @@ from reconciler.clients import hop_logins
 from reconciler.connecting import access
 from reconciler.model import Json, JsonObject
 from tests.contract import rivals
+from tests.corpus.canary import make_key
 from tests.reliability import login_life, login_servers
 from tests.reliability.figures import Record
 from tests.reliability.login_life import EVEN_SUSPENDED, Actor, Crowd
@@ -199,6 +200,23 @@ def test_a_credential_that_is_revoked_is_reserved_again_wherever_it_was_good(
                 application.client.get(f"/{application.ref.name}")
         assert 0 < target.failed() <= BUDGET
     figure("P10", "programs whose credential is revoked", len(applications))
+
+
+def test_a_token_that_is_still_good_forgives_no_refused_secret(
+    besiege: Besiege, figure: Record
+) -> None:
+    with login_servers.open_oauth2() as (target, provider):
+        siege = besiege(target)
+        siege.env |= {"SECRET": "right", "RECONCILER_KEY": make_key()}
+        siege.command("health", "a")
+        assert len(provider.issued) == 1
+        provider.clients["crm"].secret = "another"
+        for _ in range(BUDGET + 1):
+            siege.command("health", "b")
+            siege.go(Actor(argv=("health", "a")), Actor(argv=("connect", "a")))
+        assert len(provider.issued) == 1
+        assert target.failed() == BUDGET, siege.log
+    figure("P10", "events that are no order", 1, "logins bought", 0)
 
 
 # --- what buys no login --------------------------------------------------------------------------
