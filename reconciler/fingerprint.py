@@ -35,13 +35,13 @@ def of_credential(endpoint: Endpoint, secrets: Mapping[str, Secret], key: bytes)
     """Returns the key under which failed logins with this credential are counted.
 
     The same account at the same server with the same secret has the same key, whichever
-    connection, process or manifest uses it, and whichever way leads there. Secrets of hops are
-    left out: logins there are counted on their own.
+    connection, process or manifest uses it, whichever way leads there, and whatever the server is
+    called there: a password of MariaDB is the same for `mysql`, sent by LDAP or by HTTP Digest.
+    Secrets of hops are left out: logins there are counted on their own.
     """
     values = sorted(of_secret(secrets[pointer], key) for pointer in own_secrets(secrets))
-    return _keyed(
-        key, "credential", endpoint.method, endpoint.username, endpoint.login_destination, *values
-    )
+    _, _, place = endpoint.login_destination.partition("://")
+    return _keyed(key, "credential", endpoint.username, place, *values)
 
 
 def own_secrets(pointers: Iterable[str]) -> tuple[str, ...]:

@@ -413,6 +413,9 @@ class Observation:
     stages: tuple[Stage, ...] = ()
     latency_s: float
     observed_at: datetime
+    #: whether ok means that the credential of the manifest was accepted; with a token from before
+    #: it was not even sent. Not stored
+    is_login: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

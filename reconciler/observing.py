@@ -150,6 +150,7 @@ def _observe(store: Store, steps: Sequence[_Step], now: datetime) -> tuple[str, 
             expected=step.row.version,
             events=step.events,
             credential_key=step.checked.credential_key,
+            deadline_at=step.checked.deadline_at,
         )
         for step in steps
         if step.checked.observation

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from time import monotonic
 
 from reconciler import probes
@@ -42,6 +43,8 @@ class Checked:
     target: Target
     observation: Observation | None
     credential_key: str = ""
+    #: of the login that was reserved
+    deadline_at: datetime | None = None
 
 
 class Queue:
@@ -96,9 +99,14 @@ class Queue:
         self._per_host[host] -= 1
 
     async def _run(self, job: Job, tools: probes.Tools) -> None:
-        key = job.login.credential_key if job.login else ""
         observation = await _probe(job, tools)
-        checked = Checked(target=job.target, observation=observation, credential_key=key)
+        login = job.login
+        checked = Checked(
+            target=job.target,
+            observation=observation,
+            credential_key=login.credential_key if login else "",
+            deadline_at=login.deadline_at if login else None,
+        )
         self._done.put_nowait(checked)
 
     async def finished(self, patience_s: float | None, *, is_expecting: bool) -> list[Checked]:

@@ -240,6 +240,8 @@ def advance(
 def observe(status: Status, observation: Observation, thresholds: Thresholds) -> Advance:
     """Returns where a probe's result leads; one for a state that is not probed is dropped."""
     signal = classify(status, observation.outcome, thresholds)
+    if observation.reason is Reason.LOGIN_BUDGET_USED:  # of a hop on the way
+        signal = Signal.BUDGET_USED
     advanced = advance(
         status,
         signal,

@@ -1,13 +1,15 @@
 """Each credential of a hop is proved by one login before others send it; a refused one is kept.
 
 A hundred connections share a proxy or a bastion: without this a wrong password would be sent a
-hundred times in one pass, and lock the account. Logins are counted by a `Guard`, which the health
-pass gives; applications have none, since they send what a pass found to be good.
+hundred times in one pass, and lock the account. Logins are counted by a `Guard`. Those with a
+proved credential are not reserved, only a refusal is counted: then it has to be proved again, here
+at once and in other processes within a second.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 from typing import Protocol, TypeVar
@@ -21,6 +23,8 @@ T = TypeVar("T")
 #: Logins at once with a credential that no login has proved yet: two, since an answer may be slow
 #: for the sake of one server behind a proxy.
 _UNPROVED_AT_ONCE = 2
+#: Whether a proved credential was refused elsewhere is asked so often at most.
+_LOOK_EVERY_S = 1.0
 
 
 class LoginEnd(Enum):
@@ -28,6 +32,8 @@ class LoginEnd(Enum):
 
     ACCEPTED = auto()
     REFUSED = auto()
+    #: let in by what an earlier login has given: nothing new is known of the credential
+    KEPT = auto()
     #: nobody knows whether the hop has looked at it, or nothing was sent
     UNDECIDED = auto()
 
@@ -41,6 +47,15 @@ class Guard(Protocol):
         Raises:
             ConnectionFailed: it must not be sent now.
         """
+
+    async def has_failed(self, login: HopLogin) -> bool:
+        """Whether the credential was refused somebody, and accepted nobody since."""
+
+    async def count(self, login: HopLogin) -> None:
+        """Notes that a login was refused which nobody has reserved, since others were accepted."""
+
+    async def share(self, login: HopLogin) -> None:
+        """Notes that a login was not made, since the same was refused for another connection."""
 
 
 class HopLogins:
@@ -57,21 +72,44 @@ class HopLogins:
             ConnectionFailed: from `send`, now or before, or from the guard.
         """
         trust = self._trusts.setdefault(_key(login), _Trust(login))
+        await self._look(trust, login)
         if trust.is_proved:
-            return await trust.observe(send)
+            return await self._send_proved(trust, login, send)
         async with trust.turns:
             return await self._prove(trust, login, send)
 
     async def _prove(self, trust: _Trust, login: HopLogin, send: Callable[[], Awaitable[T]]) -> T:
         if trust.refusal is not None:
+            if self._guard is not None:
+                await self._guard.share(login)
             raise _again(trust.refusal)
         if trust.is_proved or self._guard is None:
-            return await trust.observe(send)
+            return await self._send_proved(trust, login, send)
         settle = await self._guard.reserve(login)
         try:
             return await trust.observe(send)
         finally:
             await settle(trust.end)
+
+    async def _look(self, trust: _Trust, login: HopLogin) -> None:
+        """Has a proved credential proved again where others were refused since, now and then."""
+        now = time.monotonic()
+        if self._guard is None or not trust.is_proved or now - trust.looked_at < _LOOK_EVERY_S:
+            return
+        trust.looked_at = now
+        if await self._guard.has_failed(login):
+            trust.is_proved = False
+
+    async def _send_proved(
+        self, trust: _Trust, login: HopLogin, send: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Returns what `send` does; a credential that is refused from now on is counted, too."""
+        try:
+            return await trust.observe(send)
+        except ConnectionFailed as failure:
+            if self._guard is not None and failure.reason is Reason.AUTH_FAILED:
+                await self._guard.count(login)
+            raise
 
 
 class _Trust:
@@ -82,6 +120,8 @@ class _Trust:
         self.login = login
         self.turns = asyncio.Semaphore(_UNPROVED_AT_ONCE)
         self.is_proved = False
+        #: when it was last known that nobody else was refused, on the clock of `time.monotonic`
+        self.looked_at = time.monotonic()
         self.refusal: ConnectionFailed | None = None
 
     @property

@@ -7,8 +7,10 @@ opened, so that a suspension and a rotated secret are noticed while the applicat
 Logins count as those of checks do (reliability P10). Each login to a database is reserved in the
 state before it is made, and a pooled connection makes one. An API is sent its credential with each
 request: it is reserved until the server has accepted it once, then only a refusal is counted, since
-a transaction for every request would cost more than the request. Where the state cannot be written,
-a credential that was accepted before is still good; one that was not is not sent.
+a transaction for every request would cost more than the request. So a credential that was good is
+refused for all requests that are on the way at that moment, five or more; then it is reserved
+again, here at once and by others within a second. Where the state cannot be written, a credential
+that was accepted before is still good; one that was not is not sent.
 """
 
 from __future__ import annotations
@@ -129,6 +131,8 @@ class Access:
         """
         secrets = self._credentials.read()
         key = self._key(secrets)
+        if key in self._proven and not self._is_phase_fresh:
+            self._doubt(key)
         is_proven = key in self._proven
         if not key or (is_proven and not is_each_counted):
             target = self._target_as_read() if self._is_phase_fresh else self._target()
@@ -171,7 +175,7 @@ class Access:
         key, request = admission.key, admission.request
         if not key:
             return
-        if end is LoginEnd.ACCEPTED:
+        if end in {LoginEnd.ACCEPTED, LoginEnd.KEPT}:
             self._proven.add(key)
         elif end is LoginEnd.REFUSED:
             self._proven.discard(key)
@@ -181,7 +185,7 @@ class Access:
             return
         # what cannot be settled stays open, and counts until its time is over
         with suppress(StoreError, Conflict):
-            if end is LoginEnd.UNDECIDED:
+            if end in {LoginEnd.UNDECIDED, LoginEnd.KEPT}:
                 self.store.release((request,))
             else:
                 is_accepted = end is LoginEnd.ACCEPTED
@@ -258,6 +262,12 @@ class Access:
     def _target_as_read(self) -> Target:
         target = health.target(self._row, self.spec)
         return replace(target, version=None) if self._even_suspended else target
+
+    def _doubt(self, key: str) -> None:
+        """Has a credential reserved again that was accepted here, and refused somebody since."""
+        with suppress(StoreError, Conflict):
+            if self.store.has_failed(key):
+                self._proven.discard(key)
 
     def _reserve(self, secrets: Mapping[str, Secret], key: str, login_s: float) -> Admission:
         give_up_at = time.monotonic() + _TURN_S

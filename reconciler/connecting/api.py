@@ -189,4 +189,6 @@ def _end_of(asked: http_probe.Asked) -> LoginEnd:
     if asked.answer.status == _UNAUTHORIZED or asked.refusal:
         return LoginEnd.REFUSED
     is_good = asked.answer.status < _FIRST_ERROR and asked.is_tried
-    return LoginEnd.ACCEPTED if is_good else LoginEnd.UNDECIDED
+    if not is_good:
+        return LoginEnd.UNDECIDED
+    return LoginEnd.ACCEPTED if asked.is_login else LoginEnd.KEPT

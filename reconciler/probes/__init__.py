@@ -53,6 +53,8 @@ class TokenRequest:
     stages: Stages
 
 
+#: Detail of the stage `auth` where a token server was asked, and gave a token.
+NEW_TOKEN = "token"
 #: Methods of which tokens are kept.
 TOKEN_METHODS = frozenset({"oauth1", "oauth2"})
 

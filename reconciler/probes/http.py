@@ -34,7 +34,14 @@ from reconciler.model import (
     Target,
     canonical,
 )
-from reconciler.probes import TokenRequest, TokenSource, Tools, http_judgement, outcome
+from reconciler.probes import (
+    NEW_TOKEN,
+    TokenRequest,
+    TokenSource,
+    Tools,
+    http_judgement,
+    outcome,
+)
 from reconciler.redact import Secret
 from reconciler.values import dataclass
 
@@ -69,7 +76,7 @@ async def probe(
     """
     stages = Stages(reached)
     began = time.monotonic()
-    verdict = await _examine(target, secrets, tools, stages)
+    verdict, is_login = await _examine(target, secrets, tools, stages)
     latency_s = time.monotonic() - began
     return Observation(
         uid=target.uid,
@@ -81,27 +88,31 @@ async def probe(
         stages=_close(stages.reached(), verdict, target.spec["auth"]["method"]),
         latency_s=latency_s,
         observed_at=tools.clock(),
+        is_login=is_login,
     )
 
 
 async def _examine(
     target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
-) -> http_judgement.Verdict:
+) -> tuple[http_judgement.Verdict, bool]:
+    """Returns what was found, and `Observation.is_login`."""
     spec = target.spec
     expect = spec["health"]["expect"]
     try:
         asked = await ask(_request(spec), target, secrets, tools, stages, limits_of(spec))
     except ConnectionFailed as failure:
-        return http_judgement.Verdict(
+        found = http_judgement.Verdict(
             reason=failure.reason, stage=failure.stage, message=failure.message, hint=failure.hint
         )
+        return found, True
     except SecretError as failure:
-        return http_judgement.Verdict(
+        found = http_judgement.Verdict(
             reason=Reason.SECRET_UNRESOLVED,
             stage=StageName.SECRET,
             message=failure.message,
             hint=failure.hint,
         )
+        return found, True
     verdict = http_judgement.judge(
         asked.answer,
         http_judgement.Expectation(
@@ -111,7 +122,9 @@ async def _examine(
         is_anonymous=spec["auth"]["method"] == "none",
         refusal=asked.refusal,
     )
-    return verdict if asked.is_tried or verdict.reason is not Reason.OK else http_judgement.UNTRIED
+    if verdict.reason is Reason.OK and not asked.is_tried:
+        verdict = http_judgement.UNTRIED
+    return verdict, asked.is_login
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +145,8 @@ class Asked:
     refusal: str
     #: whether the last request was more than the plain one, or nothing was to be added
     is_tried: bool
+    #: whether the credential of the manifest was sent, and not only a token that was kept
+    is_login: bool = True
 
 
 def limits_of(spec: JsonObject) -> Limits:
@@ -187,7 +202,9 @@ async def _talk_with_token(
     secrets, stages = wanted.secrets, wanted.stages
     token = await tokens.access(wanted)
     before = len(stages.reached())
+    known = {(stage.name, stage.detail) for stage in stages.reached()}
     asked = await talk({**secrets, oauth2.ACCESS_TOKEN: token})
+    asked = replace(asked, is_login=(StageName.AUTH, NEW_TOKEN) in known)
     if asked.answer.status != HTTPStatus.UNAUTHORIZED:
         return asked
     # it may have been revoked, or the server may have lost it

@@ -128,6 +128,8 @@ class HealthWrite:
     events: tuple[Event, ...] = ()
     #: the login attempt to settle, or empty where no credential was to be sent
     credential_key: str = ""
+    #: of that attempt, where it is known
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +181,15 @@ class Store(Vault, Protocol):
         An attempt counts while it is settled as failed, or open. Of one credential, settled and
         open attempts never exceed `budget`. Where only open ones with a deadline in the future
         stand in the way the answer is WAIT; open ones past their deadline count like failed ones.
+        A connection that is told EXHAUSTED is noted as one that uses the credential, so that
+        resuming it gives the credential another budget, whoever has used up the first.
         """
+
+    def bar(self, request: LoginRequest, *, now: datetime) -> None:
+        """Notes the same of a connection for which nothing was asked: another one was refused."""
+
+    def has_failed(self, credential_key: str) -> bool:
+        """Whether a login with the credential was refused, and none was accepted since."""
 
     def release(self, requests: Sequence[LoginRequest]) -> None:
         """Takes back granted requests that were not used: nothing was sent."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, func, insert, select
@@ -44,6 +45,8 @@ def copy_rows(source: Connection, target: Connection) -> None:
 def restore(url: str, path: str, *, replace: bool = False, now: datetime) -> None:
     """Makes the store at `url` equal to the backup file `path`, its lineage and key too.
 
+    But for the logins that have failed: servers have counted them and are not set back. What is
+    known of them stays where the backup is of the same store.
     A store that holds anything is replaced only with `replace`; a damaged SQLite file is then moved
     aside, with the time in its name.
 
@@ -112,6 +115,7 @@ def _sqlite_target(
 
 def _replace_rows(source: Connection, target: Transactions, *, replace: bool) -> None:
     with target.writing(LOCK_TIMEOUT_S) as connection:
+        attempts = None
         found = opening.found_version(connection, target.place)
         if found is None:
             opening.create_tables(connection)
@@ -122,9 +126,14 @@ def _replace_rows(source: Connection, target: Transactions, *, replace: bool) ->
                     f"the state store {target.place} is not empty",
                     "add `--replace` to give up what it holds",
                 )
+            attempts = _attempts(connection, source)
             for table in (*reversed(tables.METADATA.sorted_tables), tables.version):
                 connection.execute(table.delete())
         copy_rows(source, connection)
+        if attempts is not None:
+            connection.execute(tables.login_attempts.delete())
+        if attempts:
+            connection.execute(insert(tables.login_attempts), attempts)
         if connection.dialect.name == "postgresql":
             _advance_sequences(connection)
 
@@ -132,6 +141,18 @@ def _replace_rows(source: Connection, target: Transactions, *, replace: bool) ->
 def _holds_anything(connection: Connection) -> bool:
     kept = (tables.connections, tables.events, tables.runs, tables.sealed)
     return any(connection.execute(select(table).limit(1)).first() for table in kept)
+
+
+def _attempts(target: Connection, source: Connection) -> list[dict[str, Any]] | None:
+    """Returns the login attempts of `target`; None where `source` is another store's.
+
+    Then another key has named the credentials.
+    """
+    lineage = select(tables.meta.c.lineage)
+    if target.execute(lineage).scalar() != source.execute(lineage).scalar():
+        return None
+    found = target.execute(select(tables.login_attempts)).mappings()
+    return [dict(row) for row in found]
 
 
 def _advance_sequences(connection: Connection) -> None:

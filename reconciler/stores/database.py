@@ -109,11 +109,19 @@ class DatabaseStore(sealed.SealedStore):
         with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
             return logins.reserve(connection, requests, now=now, budget=budget)
 
+    def has_failed(self, credential_key: str) -> bool:
+        with self._transactions.reading() as connection:
+            return logins.has_failed(connection, credential_key)
+
     def release(self, requests: Sequence[LoginRequest]) -> None:
         if not requests:
             return
         with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
             logins.release(connection, requests)
+
+    def bar(self, request: LoginRequest, *, now: datetime) -> None:
+        with self._transactions.writing(LOCK_TIMEOUT_S) as connection:
+            logins.bar(connection, request, now=now)
 
     def settle(self, request: LoginRequest, *, is_accepted: bool, now: datetime) -> None:
         with self._transactions.writing(LOCK_TIMEOUT_S) as connection:

@@ -2,8 +2,12 @@
 
 The promise is that the server counts at most `budget` failed logins of one credential, whatever
 dies when (reliability P10), so an attempt is written before the credential is sent and counts from
-then on. Attempts of one credential by one connection are alike: when one of several settles, the
-one with the latest deadline is taken, since the earlier ones may belong to dead processes.
+then on. Attempts of one credential by one connection are told apart by their deadlines alone. Where
+a result does not know that of its own, a running one is taken, and of these the one with the latest
+deadline: others may belong to dead processes.
+
+A connection that is kept from logging in by the failures of others leaves a mark beside them, which
+counts for nothing: by it `forgive` finds the credential when somebody resumes that connection.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from reconciler.model import Outcome, Phase, Reason, StageName
 from reconciler.settings import LONGEST_LOGIN_S
@@ -23,7 +27,7 @@ from reconciler.stores.batches import batches
 from reconciler.stores.tables import connections, login_attempts
 from reconciler.stores.texts import moment_text
 
-_OPEN, _FAILED = "open", "failed"
+_OPEN, _FAILED, _BARRED = "open", "failed", "barred"
 _PROBED = {Phase.PENDING.value, Phase.ACTIVE.value, Phase.FAILED.value}
 _attempt = login_attempts.c
 
@@ -49,8 +53,13 @@ class _Attempt:
     state: str
     deadline_at: str
 
+    @property
+    def is_counted(self) -> bool:
+        return self.state != _BARRED
+
     def counts_as_failed(self, running: _Span) -> bool:
-        return self.state == _FAILED or not running[0] < self.deadline_at <= running[1]
+        is_over = not running[0] < self.deadline_at <= running[1]
+        return self.state == _FAILED or (self.state == _OPEN and is_over)
 
 
 def reserve(
@@ -61,12 +70,14 @@ def reserve(
     running = _running(now)
     used: Counter[str] = Counter()
     failed: Counter[str] = Counter()
+    known: set[tuple[str, str]] = set()
     for attempt in _attempts(connection, {request.credential_key for request in requests}):
-        used[attempt.credential_key] += 1
+        known.add((attempt.credential_key, attempt.uid))
+        used[attempt.credential_key] += attempt.is_counted
         failed[attempt.credential_key] += attempt.counts_as_failed(running)
 
     verdicts = []
-    granted: list[dict[str, str]] = []
+    made: list[dict[str, str]] = []
     for request in requests:
         key = request.credential_key
         if request.version is not None and current.get(request.uid) != request.version:
@@ -74,12 +85,31 @@ def reserve(
         elif used[key] < budget:
             verdicts.append(Verdict.GRANTED)
             used[key] += 1
-            granted.append(_columns(request.uid, key, _OPEN, request.deadline_at))
+            made.append(_columns(request.uid, key, _OPEN, request.deadline_at))
+        elif failed[key] < budget:
+            verdicts.append(Verdict.WAIT)
         else:
-            verdicts.append(Verdict.EXHAUSTED if failed[key] >= budget else Verdict.WAIT)
-    if granted:
-        connection.execute(insert(login_attempts), granted)
+            verdicts.append(Verdict.EXHAUSTED)
+            if (key, request.uid) not in known:
+                known.add((key, request.uid))
+                made.append(_columns(request.uid, key, _BARRED, now))
+    if made:
+        connection.execute(insert(login_attempts), made)
     return tuple(verdicts)
+
+
+def bar(connection: Connection, request: LoginRequest, *, now: datetime) -> None:
+    """Leaves the mark of a connection that others have kept from a login; see `Store.bar`."""
+    attempts = _attempts(connection, {request.credential_key})
+    if not any(attempt.uid == request.uid for attempt in attempts):
+        made = _columns(request.uid, request.credential_key, _BARRED, now)
+        connection.execute(insert(login_attempts), made)
+
+
+def has_failed(connection: Connection, key: str) -> bool:
+    """Whether a refused login with the credential was not forgiven since."""
+    attempts = _attempts(connection, {key})
+    return any(attempt.state == _FAILED for attempt in attempts)
 
 
 def release(connection: Connection, requests: Sequence[LoginRequest]) -> None:
@@ -123,6 +153,7 @@ def settle_one(
         is_refused=not is_accepted,
         is_ok=is_accepted,
         at=now,
+        deadline=moment_text(request.deadline_at),
     )
     _settle(connection, [result], now)
 
@@ -136,6 +167,8 @@ class _Result:
     is_refused: bool
     is_ok: bool
     at: datetime
+    #: of its attempt, or empty where that is not known
+    deadline: str = ""
 
 
 #: A credential that is refused there is not the one that the server would have been sent.
@@ -149,8 +182,9 @@ def _result(write: HealthWrite) -> _Result:
         credential_key=write.credential_key,
         uid=observation.uid,
         is_refused=observation.reason is Reason.AUTH_FAILED and ended not in _HOPS,
-        is_ok=observation.outcome is Outcome.OK,
+        is_ok=observation.outcome is Outcome.OK and observation.is_login,
         at=observation.observed_at,
+        deadline=moment_text(write.deadline_at) if write.deadline_at else "",
     )
 
 
@@ -178,9 +212,9 @@ def forgive(connection: Connection, uids: Sequence[str], *, now: datetime | None
     """Deletes what counts as failed of every credential that these connections used.
 
     Attempts that are still running stay: their logins may yet fail. Without `now`, nobody can say
-    which are.
+    which are. The marks go as well.
     """
-    forgiven = _attempt.state == _FAILED
+    forgiven: ColumnElement[bool] = _attempt.state.in_((_FAILED, _BARRED))
     if now is not None:
         after, until = _running(now)
         forgiven |= (_attempt.deadline_at <= after) | (_attempt.deadline_at > until)
@@ -204,7 +238,12 @@ class _Settlement:
         key, uid = result.credential_key, result.uid
         own = max(
             (a for a in self.attempts.values() if _is_own(a, key, uid)),
-            key=lambda attempt: (attempt.deadline_at, attempt.id),
+            key=lambda a: (
+                a.deadline_at == result.deadline,
+                not a.counts_as_failed(running),
+                a.deadline_at,
+                a.id,
+            ),
             default=None,
         )
         if own is not None:
@@ -224,7 +263,8 @@ class _Settlement:
         settled = [
             attempt.id
             for attempt in self.attempts.values()
-            if attempt.credential_key == key and attempt.counts_as_failed(running)
+            if attempt.credential_key == key
+            and (attempt.counts_as_failed(running) or not attempt.is_counted)
         ]
         for number in settled:
             del self.attempts[number]

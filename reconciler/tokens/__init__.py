@@ -28,7 +28,7 @@ from reconciler.errors import ConfigError, Conflict, ConnectionFailed, Reconcile
 from reconciler.kinds import api_oauth2
 from reconciler.kinds.durations import parse_duration
 from reconciler.model import Event, Reason, StageName
-from reconciler.probes import TokenRequest
+from reconciler.probes import NEW_TOKEN, TokenRequest
 from reconciler.redact import Redactor, Secret
 from reconciler.sealing import NO_KEY_HINT
 from reconciler.tokens.records import Kept, Records
@@ -92,7 +92,7 @@ class Tokens:
                     raise
                 stage.detail = "the token server fails; the token is good for a while yet"
                 return kept.token.access
-            stage.detail = "token"
+            stage.detail = NEW_TOKEN
         return renewed.token.access
 
     async def consented(self, request: TokenRequest) -> Token:
@@ -110,7 +110,7 @@ class Tokens:
         kept = await self._known(request.uid)
         with request.stages.stage(StageName.AUTH) as stage:
             renewed = await self._renew(request, kept, is_refused=True)
-            stage.detail = "token"
+            stage.detail = NEW_TOKEN
         return renewed.token.access
 
     async def keep(self, request: TokenRequest, token: Token, events: Sequence[Event]) -> None:

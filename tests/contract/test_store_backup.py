@@ -176,6 +176,20 @@ def test_restore_with_replace_gives_up_what_was_there(shared_url: str, kept: str
     store.close()
 
 
+def test_restore_forgets_no_login_that_failed_since(
+    shared_url: str, kept: str, tmp_path: Path
+) -> None:
+    backup.restore(shared_url, kept, now=NOW)
+    store = open_store(shared_url, Opening.WRITE, now=NOW)
+    request = LoginRequest(uid=UID, credential_key="later", version=None, deadline_at=later(60))
+    assert store.reserve([request], now=NOW, budget=1) == (Verdict.GRANTED,)
+    store.settle(request, is_accepted=False, now=NOW)
+    backup.restore(shared_url, kept, replace=True, now=NOW)
+    asked = store.reserve([request], now=NOW, budget=1)
+    store.close()
+    assert asked == (Verdict.EXHAUSTED,)
+
+
 def test_damaged_store_is_replaced_and_kept_aside(tmp_path: Path, kept: str) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(b"damaged")

@@ -208,6 +208,65 @@ def test_forgiveness_of_others_changes_nothing(store: Store) -> None:
     assert reserve(store, ask()) == (EXHAUSTED,)
 
 
+def test_forgiveness_of_who_was_stopped_by_others_gives_the_budget_back(store: Store) -> None:
+    other = make_recorded(uid=make_uid(2), ref=make_ref("other"))
+    add(store, other)
+    refuse(store, 5)
+    assert reserve(store, *[ask(uid=other.uid)] * 2) == (EXHAUSTED,) * 2
+    store.commit(Write(forgive=(other.uid,)))
+    assert reserve(store, *[ask()] * 6) == (GRANTED,) * 5 + (WAIT,)
+
+
+def test_forgiveness_of_who_shared_a_refusal_gives_the_budget_back(store: Store) -> None:
+    refuse(store, 5)
+    for _ in range(2):
+        store.bar(ask(uid=make_uid(2)), now=NOW)
+    store.commit(Write(forgive=(make_uid(2),)))
+    assert reserve(store, *[ask()] * 6) == (GRANTED,) * 5 + (WAIT,)
+
+
+def test_a_credential_has_failed_from_its_refusal_until_it_is_accepted(store: Store) -> None:
+    assert reserve(store, *[ask()] * 2) == (GRANTED,) * 2
+    assert not store.has_failed(KEY)
+    settle(store, REFUSED)
+    assert (store.has_failed(KEY), store.has_failed("another")) == (True, False)
+    settle(store, FINE)
+    assert not store.has_failed(KEY)
+
+
+def test_who_shared_a_refusal_uses_no_login(store: Store) -> None:
+    store.bar(ask(uid=make_uid(2)), now=NOW)
+    assert reserve(store, *[ask()] * 5) == (GRANTED,) * 5
+    settle(store, FINE)
+    assert reserve(store, *[ask()] * 2) == (GRANTED, WAIT)
+
+
+def test_a_result_settles_the_attempt_with_its_own_deadline(store: Store) -> None:
+    own, other = ask(deadline_at=later(20)), ask(deadline_at=later(60))
+    assert reserve(store, own, other) == (GRANTED,) * 2
+    write = HealthWrite(
+        observation=FINE,
+        row=make_recorded(),
+        expected=99,
+        credential_key=KEY,
+        deadline_at=own.deadline_at,
+    )
+    store.record([write], now=NOW)
+    store.release([other])
+    assert reserve(store, *[ask()] * 6) == (GRANTED,) * 5 + (WAIT,)
+
+
+def test_a_running_attempt_is_settled_before_one_from_when_the_clock_was_ahead(
+    store: Store,
+) -> None:
+    assert reserve(store, ask(deadline_at=later(10**8)), now=later(10**8)) == (GRANTED,)
+    assert reserve(store, ask()) == (GRANTED,)
+    settle(store, REFUSED)
+    assert reserve(store, *[ask()] * 4) == (GRANTED,) * 3 + (WAIT,)
+    settle(store, *[REFUSED] * 3)
+    assert reserve(store, ask()) == (EXHAUSTED,)
+
+
 def test_refusal_whose_attempt_is_gone_counts_all_the_same(store: Store) -> None:
     settle(store, REFUSED)
     assert reserve(store, *[ask()] * 5) == (GRANTED,) * 4 + (WAIT,)

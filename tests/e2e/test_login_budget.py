@@ -242,8 +242,8 @@ def test_two_processes_at_once_send_a_wrong_secret_five_times_in_all(
     with gate.closed(project.start("health"), arrivals=BUDGET):
         pass
     first.communicate()
-    attempts = "select state, count(*) from login_attempts group by state"
-    assert project.query(attempts) == [("failed", BUDGET)]
+    counts = "select state, count(*) from login_attempts where state <> 'barred' group by state"
+    assert project.query(counts) == [("failed", BUDGET)]
     assert project("health").code == 11
     assert len(asked(server)) == BUDGET
     assert project.query("select distinct phase, suspended_by from connections") == [

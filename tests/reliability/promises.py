@@ -54,6 +54,12 @@ PROMISES: Mapping[str, Promise] = {
         claim="A check counts for the generation that it saw",
         fault="results that arrive after a change, an archive, a suspension or a resumption",
     ),
+    "P10": Promise(
+        claim="Of a wrong credential a server sees five logins, until an operator resumes it",
+        fault="checks, applies, programs and commands at once, killed before they send, before and"
+        " after they record and anywhere, against servers that count: each method of APIs, token"
+        " servers, PostgreSQL, MariaDB, proxies, SSH; then whatever else happens to a connection",
+    ),
     "P11": Promise(
         claim="Every check ends by its deadline, and leaves nothing behind",
         fault="endpoints that drip, stall, flood and never answer, all in one pass",

@@ -84,6 +84,16 @@ def test_archived_connection_refuses_commands(signal: Signal) -> None:
     assert step(State.ARCHIVED, signal).verdict is Verdict.REFUSED
 
 
+def test_a_used_up_login_budget_of_a_hop_suspends_at_once() -> None:
+    stopped = factories.make_observation(outcome=Outcome.FAILED, reason=Reason.LOGIN_BUDGET_USED)
+    after = status.observe(make(State.ACTIVE), stopped, THRESHOLDS).status
+    assert (status.state_of(after), after.reason, after.consecutive_failures) == (
+        State.SUSPENDED_BY_HEALTH,
+        Reason.LOGIN_BUDGET_USED,
+        1,
+    )
+
+
 @pytest.mark.parametrize(
     "state", [State.SUSPENDED_BY_USER, State.SUSPENDED_BY_HEALTH, State.ARCHIVED]
 )
