@@ -18,6 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+#: Turns of the loop until an accepted connection is in the hands of its stream.
+_TURNS_TO_ACCEPT = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
@@ -144,6 +147,10 @@ async def _serve(
     running = await asyncio.start_server(welcome, sock=listening, ssl=context, limit=2**20)
     started.set()
     await stop.event.wait()
+    # a server that is closed drops what it has just accepted without closing it
+    asyncio.get_running_loop().remove_reader(listening)
+    for _ in range(_TURNS_TO_ACCEPT):
+        await asyncio.sleep(0)
     running.close()
     for task in tuple(clients):
         task.cancel()

@@ -80,10 +80,12 @@ def serving(make: Make) -> Iterator[int]:
         ports.append(port)
         started.set()
         await stop.wait()
-        server.close()
-        # what is accepted in this very turn has no owner yet who would close it
+        # a server that is closed drops what it has just accepted without closing it
+        for listening in getattr(server, "sockets", ()):  # asyncssh hands on asyncio's
+            loop.remove_reader(listening)
         for _ in range(_TURNS_TO_ACCEPT):
             await asyncio.sleep(0)
+        server.close()
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
             # clients that are gone end theirs; one that is cut short may leave its connection open
             _, waiting = await asyncio.wait(tasks, timeout=_LAST_WORDS_S)
