@@ -11,16 +11,14 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.clients import sql_errors
-from reconciler.clients.attempt import VERIFIED_MODES, Attempt, Login
+from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.kinds import engines
 from reconciler.model import JsonObject, Reason, StageName
-from reconciler.redact import Redactor, Secret
+from reconciler.redact import Secret
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -100,14 +98,14 @@ def describe(
     ca: str,
     path: str,
     identity: Identity | None = None,
+    password: Secret | None = None,
     authorization: Secret | None = None,
-    token: Secret | None = None,
 ) -> Login:
     """Returns the login that a normalised `spec` asks for.
 
     `secrets` maps the JSON pointer of each reference inside `spec` to its value. `path` is where a
     database in a file lies, absolute; `ca` is the text behind `tls.ca`, or empty; `identity` is
-    what `identity_of` returns, `authorization` what `sql_token` does, `token` what `token_of` does.
+    what `identity_of` returns, `password` or `authorization` what `sql_token.made` does.
     """
     row = engines.ENGINES[spec["engine"]]
     if row.is_file:
@@ -120,7 +118,7 @@ def describe(
         port=spec["port"],
         database=spec["database"],
         username=auth.get("username", ""),
-        password=token or secrets.get("/auth/password"),
+        password=password or secrets.get("/auth/password"),
         authorization=authorization,
         method=auth["method"],
         tls_mode=_tls_mode(spec),
@@ -166,48 +164,6 @@ def identity_of(
     )
     own.check(now)
     return own
-
-
-def makes_token(spec: JsonObject) -> bool:
-    """Whether `token_of` returns one."""
-    return bool(spec.get("auth", {}).get("method") == "awsIam")
-
-
-def load_tokens() -> ModuleType:
-    """Returns the module that makes tokens, importing it and its library now.
-
-    Apart from what imports this module, since pydantic and botocore take longer than most checks.
-
-    Raises:
-        ConnectionFailed: DriverMissing; the hint is the command that installs it.
-    """
-    from reconciler.auth import aws_iam, libraries
-
-    libraries.load("awsIam")
-    return aws_iam
-
-
-def token_of(
-    spec: JsonObject, secrets: Mapping[str, Secret], redactor: Redactor, now: datetime
-) -> Secret | None:
-    """Returns what a normalised `spec` logs in with at `now` instead of a password, None for most.
-
-    It names the server that the certificate is for, however it is reached.
-
-    Raises:
-        ConnectionFailed: the server would not be verified, or the library is missing.
-        SecretError: what the token is made with cannot be used.
-    """
-    if not makes_token(spec):
-        return None
-    if _tls_mode(spec) not in VERIFIED_MODES:
-        raise sql_errors.TOKEN_UNVERIFIED.at(StageName.AUTH)
-    method = load_tokens().AwsIamAuth.model_validate(spec["auth"])
-    host = spec["tls"].get("serverName", spec["host"])
-    token: Secret = method.token(secrets, host=host, port=spec["port"], now=now)
-    # all else in it is known to the redactor already, or no secret
-    redactor.add(token.reveal().rpartition("=")[2])
-    return token
 
 
 def open_connection(engine: str, login: Login, attempt: Attempt) -> DbapiConnection:

@@ -68,6 +68,8 @@ PASSWORD_METHODS: Final = ("none", "password", "ldap")
 HTTP_METHODS: Final = ("none", "password", "clientCertificate")
 #: `auth.SqlHeaderAuth`: every request carries the credential in a header.
 HEADER_METHODS: Final = ("accessToken", "keyPair", "serviceAccount")
+#: What is sent is made for each login (`clients.sql_token`).
+MADE_METHODS: Final = (*HEADER_METHODS, "awsIam")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

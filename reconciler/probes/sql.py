@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.clients import destination, sql, sql_way, via
 from reconciler.clients.attempt import Attempt, Lifeline, Login
@@ -32,6 +32,9 @@ from reconciler.model import (
 from reconciler.network import NetworkPolicy
 from reconciler.probes import Tools, outcome
 from reconciler.redact import Secret
+
+if TYPE_CHECKING:
+    from reconciler.clients.sql_token import Made
 
 T = TypeVar("T")
 
@@ -89,8 +92,9 @@ async def load(spec: JsonObject, threads: Executor) -> None:
     loop = asyncio.get_running_loop()
     if not sql.is_loaded(spec["engine"]):
         await loop.run_in_executor(threads, sql.load, spec["engine"])
-    if sql.makes_token(spec):
-        await loop.run_in_executor(threads, sql.load_tokens)
+    method = _made_method(spec)
+    if method:
+        await loop.run_in_executor(threads, _load_making, method)
 
 
 async def _examine(
@@ -135,16 +139,15 @@ async def reached(
     reference = spec.get("tls", {}).get("ca")
     identity = sql.identity_of(spec, secrets, tools.read_public, tools.clock())
     hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)
-    authorization = await _authorization(spec, secrets, tools)
+    made = await _made(spec, secrets, tools)
     login = sql.describe(
         spec,
         secrets,
         identity=identity,
-        authorization=authorization,
-        token=sql.token_of(spec, secrets, tools.redactor, tools.clock()),
         addresses=await _resolve(spec, attempt, tools.hops.network) if hops.is_direct else (),
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),
+        **made,
     )
     if hops.is_direct:
         yield login
@@ -153,17 +156,27 @@ async def reached(
         yield changed
 
 
-async def _authorization(
-    spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools
-) -> Secret | None:
-    """Returns what requests carry in their header; in a thread, since signing takes its time."""
-    if spec.get("auth", {}).get("method") not in engine_traits.HEADER_METHODS:
-        return None
+def _made_method(spec: JsonObject) -> str:
+    """Returns the method of a credential that is made for each login, or `""`."""
+    method: str = spec.get("auth", {}).get("method", "")
+    return method if method in engine_traits.MADE_METHODS else ""
 
-    def make() -> Secret:
+
+def _load_making(method: str) -> None:
+    from reconciler.clients import sql_token
+
+    sql_token.load(method)
+
+
+async def _made(spec: JsonObject, secrets: Mapping[str, Secret], tools: Tools) -> Made:
+    """Returns what is made for this login alone; in a thread, since signing takes its time."""
+    if not _made_method(spec):
+        return {}
+
+    def make() -> Made:
         from reconciler.clients import sql_token
 
-        return sql_token.authorization(spec, secrets, tools.redactor, tools.clock())
+        return sql_token.made(spec, secrets, tools.redactor, tools.clock())
 
     return await asyncio.get_running_loop().run_in_executor(tools.threads, make)
 

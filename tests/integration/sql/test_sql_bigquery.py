@@ -255,7 +255,7 @@ def test_rows_are_read_up_to_a_limit_in_their_types(
 ) -> None:
     with bigquery_peer() as peer:
         known = {"/auth/key": Secret(key_file(key_pair()))}
-        signed = sql_token.authorization(peer.spec(), known, Redactor(), NOW)
-        login, attempt = make_login(peer.spec(), "", peer.authority, authorization=signed)
+        made = sql_token.made(peer.spec(), known, Redactor(), NOW)
+        login, attempt = make_login(peer.spec(), "", peer.authority, made["authorization"])
         found = sql.read("bigquery", login, query, 3, attempt)
     assert (found.rows, found.is_cut) == (rows, is_cut)

@@ -40,8 +40,8 @@ def check(check_with: CheckWith) -> CheckWith:
 
 def read(peer: Snowflake, query: str, limit: int) -> Rows:
     secrets = {place: Secret(value) for place, value in peer.secrets.items()}
-    signed = sql_token.authorization(peer.spec(), secrets, Redactor(), NOW)
-    login, attempt = make_login(peer.spec(), "", peer.authority, authorization=signed)
+    made = sql_token.made(peer.spec(), secrets, Redactor(), NOW)
+    login, attempt = make_login(peer.spec(), "", peer.authority, made["authorization"])
     return sql.read("snowflake", login, query, limit, attempt)
 
 
