@@ -144,7 +144,7 @@ vault = "{azure.server.url}"
 authority = "{azure.server.url}"
 tenant = "{azure.tenant}"
 client_id = "{azure.client_id}"
-client_secret = {{file = "{own}/azure-secret"}}
+client_secret = {{file = "{own}/azure-password"}}
 """
 _KEYRING = """
 import keyring
@@ -253,7 +253,7 @@ def _sources(folder: Path, canaries: dict[str, str]) -> Iterator[dict[str, str]]
         "printed": canaries["exec"],
         "secret-id": canaries["secret id of Vault"],
         "aws-key": canaries["key of AWS"],
-        "azure-secret": canaries["secret of Azure"],
+        "azure-password": canaries["secret of Azure"],
         "identity": str(identity),
         "credentials/orders": canaries["systemdCredential"],
     }
