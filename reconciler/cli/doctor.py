@@ -174,6 +174,10 @@ def _grants(session: Session, resources: tuple[Resource, ...]) -> Check:
     )
 
 
+#: Of an engine that is reached over HTTP, as APIs are.
+_OWN = "{}, which needs no library"
+
+
 def _drivers(resources: tuple[Resource, ...]) -> Iterator[Check]:
     from reconciler.kinds import engines
 
@@ -182,7 +186,10 @@ def _drivers(resources: tuple[Resource, ...]) -> Iterator[Check]:
     for driver in drivers:
         rows = [row for row in engines.ROWS if row.driver == driver]
         needed = sum(used[row.name] for row in rows)
-        yield _driver(driver, rows[0].extra, [row.name for row in rows], needed)
+        if rows[0].extra or rows[0].is_file:
+            yield _driver(driver, rows[0].extra, [row.name for row in rows], needed)
+        else:
+            yield Check(state=State.GOOD, subject=rows[0].name, text=_OWN.format(rows[0].library))
     yield from _libraries(resources)
 
 

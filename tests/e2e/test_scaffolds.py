@@ -1,4 +1,7 @@
-"""`new`: the method that an engine has is taken where none is named, and any other is refused."""
+"""`new`: the method that an engine has is taken where none is named, and any other is refused.
+
+And `doctor` asks for no library of an engine that has none.
+"""
 
 from __future__ import annotations
 
@@ -29,3 +32,10 @@ def test_a_login_that_the_engine_has_not_is_refused(run: Run) -> None:
     ended = run("new", "SqlConnection", "lake", "--engine", "snowflake", "--auth", "password")
     assert (ended.code, ended.stdout) == (2, "")
     assert "Snowflake has no method `password`" in ended.stderr
+
+
+def test_doctor_asks_for_no_library_of_an_http_api(run: Run) -> None:
+    lines = run("doctor").stdout.splitlines()
+    for engine in ("snowflake", "databricks", "bigquery"):
+        (line,) = (line for line in lines if line.split()[1:2] == [engine])
+        assert (line.split()[0], line.endswith("API, which needs no library")) == ("ok", True)
