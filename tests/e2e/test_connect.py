@@ -233,11 +233,14 @@ def test_a_wrong_password_of_a_hop_is_sent_five_times_in_all(
 ) -> None:
     answer(server, {"orders": OK})
     apply(project, api("orders", server.url, **hops("ssh", ssh, None)), 11, HOP="wrong")
+    reasons = []
     for _ in range(BUDGET + 2):
         with connect(project, HOP="wrong") as orders:
             for _ in range(2):
-                with pytest.raises(reconciler.ConnectionFailed, match="AuthFailed at tunnel"):
+                with pytest.raises(reconciler.ConnectionFailed, match="at tunnel") as caught:
                     use(orders)
+            reasons.append(caught.value.reason)
+    assert reasons == ["AuthFailed"] * (BUDGET - 1) + ["LoginBudgetUsed"] * 3
     assert ssh.failed_logins == BUDGET
 
 
