@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tests.corpus.cases import CANARY, SQL, Case, manifest, sql
 
+_ORACLE = SQL.replace("postgresql", "oracle") + (
+    "  auth: {method: password, username: report, password: {env: ORDERS_PASSWORD}}\n"
+)
+_DESCRIPTOR = "(DESCRIPTION=(ADDRESS=(HOST=evil.example.com)))"
 _FILE = SQL.replace("postgresql", "sqlite").replace("  host: db.example.com\n", "")
 
 CASES = (
@@ -14,7 +18,7 @@ CASES = (
             prepare=manifest(SQL.replace("postgresql", engine)),
             says="E106]: `spec.engine` must be one of",
         )
-        for engine in ("sqlite+pysqlite", "postgresql+psycopg", "oracle", "POSTGRESQL", "''")
+        for engine in ("sqlite+pysqlite", "postgresql+psycopg", "sybase", "POSTGRESQL", "''")
     ),
     *(
         Case(
@@ -98,6 +102,25 @@ CASES = (
         prepare=manifest(SQL.replace("orders\n", '"host=evil user=x"\n')),
         exit=0,
         says="1 file valid",
+    ),
+    *(
+        Case(row="B178", what=what, prepare=manifest(text), says=says)
+        for what, text, says in (
+            (
+                "a descriptor for the host",
+                _ORACLE.replace("db.example.com", f'"{_DESCRIPTOR}"'),
+                "E117]: the host is neither a name nor an address",
+            ),
+            (
+                "a descriptor for the service",
+                _ORACLE.replace("database: orders", f'database: "{_DESCRIPTOR}"'),
+                "E109]: `spec.database` has the wrong form",
+            ),
+            *(
+                (option, f"{_ORACLE}  options: {{{option}: /etc}}\n", f"unknown field `{option}`")
+                for option in ("configDir", "walletLocation", "dsn", "TNS_ADMIN")
+            ),
+        )
     ),
     *(
         Case(

@@ -65,7 +65,6 @@ ELSEWHERE = {
     "B088": "needs a swap between two system calls: tests/integration/test_read.py",
     "B110": "the password of every check of real servers, such as "
     "tests/integration/sql/test_sql_mysql.py::test_a_query_that_answers_is_ok",
-    "B178": "there is no such engine; Oracle as an engine is B166",
     **dict.fromkeys(("B193", "B194"), _FRAME),
     "B197": "tests/e2e/test_inert.py",
     "B200": "a state that went back is told by nothing that is recorded outside of it",
