@@ -25,12 +25,12 @@ from benchmarks.measuring import Goal, Line
 from reconciler.auth.oauth2_answers import Token
 from reconciler.clients.stages import Stages
 from reconciler.model import JsonObject, Outcome, Target
-from reconciler.probes import Tools, http
+from reconciler.probes import Tools, http, http_flow
 from reconciler.redact import Redactor, Secret
 from reconciler.sealing import Sealer
 from reconciler.stores import Opening, Store, open_store
 from reconciler.tokens import Tokens, records
-from reconciler.tokens import Tools as TokenTools
+from reconciler.tokens.asking import Tools as TokenTools
 
 CONNECTIONS = 500
 IN_FLIGHT = 50
@@ -106,8 +106,8 @@ class _Fleet:
 
         async def keep() -> None:
             for target, given in zip(self._oauth2, self._given, strict=True):
-                request = http.token_request(
-                    target, secrets, self._tools(None), Stages(), http.limits_of(target.spec)
+                request = http_flow.token_request(
+                    target, secrets, self._tools(None), Stages(), http_flow.limits_of(target.spec)
                 )
                 token = Token(
                     access=given,

@@ -68,14 +68,13 @@ async def authorize(
         SecretError: a secret of the connection cannot be resolved.
         StoreError, Conflict: the token could not be kept.
     """
-    from reconciler import tokens
-    from reconciler.tokens import consent
+    from reconciler.tokens import asking, consent
 
     async with _asking(workspace, store, row) as (source, request):
         token = await consent.ask(request, source.tools, tell, within_s=within_s)
         event = _event(workspace, row, "authorized", Reason.AUTHORIZED)
         await source.keep(request, token, (event,))
-        return tokens.missing_scopes(token, request)
+        return asking.missing_scopes(token, request)
 
 
 async def revoke(workspace: reconcile.Workspace, store: Store, row: Recorded) -> None:
@@ -100,7 +99,7 @@ async def _asking(
 ) -> AsyncIterator[tuple[Tokens, TokenRequest]]:
     """Yields what asks the token server of `row`, and the request that it asks with."""
     from reconciler.clients.stages import Stages
-    from reconciler.probes import http
+    from reconciler.probes import http_flow
 
     target = health.target(row, plan.normal_spec(row))
     secrets = reconcile.resolve(workspace, target)
@@ -119,9 +118,9 @@ async def _asking(
             tokens=source,
             hops=hops,
         ) as tools:
-            limits = http.limits_of(target.spec)
+            limits = http_flow.limits_of(target.spec)
             try:
-                yield source, http.token_request(target, secrets, tools, Stages(), limits)
+                yield source, http_flow.token_request(target, secrets, tools, Stages(), limits)
             finally:
                 await hops.close()
 

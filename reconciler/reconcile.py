@@ -369,10 +369,10 @@ async def open_tokens(
         yield None
         return
     from reconciler import tokens
-    from reconciler.tokens import records
+    from reconciler.tokens import asking, records
 
     source = tokens.Tokens(
-        tokens.Tools(
+        asking.Tools(
             records=records.Records(store, sealing.Sealer(workspace.settings.keys)),
             redactor=workspace.redactor,
             clock=workspace.clock,

@@ -227,10 +227,10 @@ class Access:
         if self._target_as_read().endpoint.method not in probes.TOKEN_METHODS:
             return None
         from reconciler import sealing, tokens
-        from reconciler.tokens import records
+        from reconciler.tokens import asking, records
 
         return tokens.Tokens(
-            tokens.Tools(
+            asking.Tools(
                 records=records.Records(self.store, sealing.Sealer(self._ground.settings.keys)),
                 redactor=self._ground.redactor,
                 clock=self._ground.clock,

@@ -1,8 +1,9 @@
 """A stored API as an `httpx.Client` or an `httpx.AsyncClient`, asked as checks ask it.
 
-Every request goes through `probes.http.ask`: the way, TLS and authentication of the manifest. One
-connection leads to one server: a request to another is refused, since it would take the credential
-there. Importing httpx takes a fifth of a second, so it is left until a client is asked for.
+Every request goes through `probes.http_flow.ask`: the way, TLS and authentication of the manifest.
+One connection leads to one server: a request to another is refused, since it would take the
+credential there. Importing httpx takes a fifth of a second, so it is left until a client is asked
+for.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from reconciler.connecting.loop_thread import LoopThread
 from reconciler.errors import ConfigError, ConnectionFailed
 from reconciler.kinds.durations import parse_duration
 from reconciler.model import Reason, Stage, StageName
-from reconciler.probes import http as http_probe
+from reconciler.probes import http_flow
 
 if TYPE_CHECKING:
     import httpx
@@ -40,7 +41,7 @@ class Caller:
         self._access = access
         self._tools = access.tools()
         total_s = parse_duration(access.spec["timeout"]["total"])
-        self._limits = http_probe.Limits(total_s=total_s, body_bytes=body_bytes)
+        self._limits = http_flow.Limits(total_s=total_s, body_bytes=body_bytes)
         self._home = http_request.parse(access.spec["baseUrl"])
         self.is_closed = False
 
@@ -68,11 +69,11 @@ class Caller:
         self.is_closed = True
         await leave(self._tools)
 
-    async def _ask(self, request: exchange.Request) -> tuple[http_probe.Asked, tuple[Stage, ...]]:
+    async def _ask(self, request: exchange.Request) -> tuple[http_flow.Asked, tuple[Stage, ...]]:
         admission = await self._access.admitted(login_s=self._limits.total_s, is_each_counted=False)
         end, stages = LoginEnd.UNDECIDED, Stages()
         try:
-            asked = await http_probe.ask(
+            asked = await http_flow.ask(
                 request, admission.target, admission.secrets, self._tools, stages, self._limits
             )
             end = _end_of(asked)
@@ -184,7 +185,7 @@ def _settings(access: Access) -> dict[str, Any]:
     }
 
 
-def _end_of(asked: http_probe.Asked) -> LoginEnd:
+def _end_of(asked: http_flow.Asked) -> LoginEnd:
     """Returns what an answer says of the credential, as `http_judgement` counts it."""
     if asked.answer.status == _UNAUTHORIZED or asked.refusal:
         return LoginEnd.REFUSED

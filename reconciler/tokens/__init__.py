@@ -14,53 +14,25 @@ repair is the loss of an answer that the server has sent: then a person has to a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime
-from secrets import token_urlsafe
+from collections.abc import Collection, Sequence
 
-from reconciler.auth import exchange, oauth2, oauth2_answers, oauth2_requests
+from reconciler.auth import oauth2, oauth2_answers, oauth2_requests
 from reconciler.auth.oauth2_answers import Token, TokenRefused
-from reconciler.clients import http
-from reconciler.clients.stages import Stages
 from reconciler.errors import ConfigError, Conflict, ConnectionFailed, ReconcilerError, SecretError
-from reconciler.kinds import api_oauth2
 from reconciler.kinds.durations import parse_duration
 from reconciler.model import Event, Reason, StageName
 from reconciler.probes import NEW_TOKEN, TokenRequest
-from reconciler.redact import Redactor, Secret
-from reconciler.sealing import NO_KEY_HINT
-from reconciler.tokens.records import Kept, Records
-from reconciler.values import dataclass
-
-#: A lease outlives the request under it by so much, which is what storing may take.
-STORING_S = 15.0
-#: How often somebody who waits for another process looks, at first and at most.
-_LOOKS_S = (0.02, 0.25)
-_NOBODY_AGREED = "a person has to agree to this connection"
-_KEYLESS = "tokens are kept encrypted, and there is no key to encrypt with"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What tokens are got, kept and named with."""
-
-    records: Records
-    redactor: Redactor
-    clock: Callable[[], datetime]
-    #: gives a random text with the prefix that it gets
-    make_id: Callable[[str], str]
-
-    def moment(self) -> exchange.Moment:
-        """Returns what makes the next request unlike every other."""
-        return exchange.Moment(now=self.clock(), nonce=token_urlsafe)
-
-    def tell(self, token: Token) -> None:
-        """Makes a token known to the redactor before anybody else sees it."""
-        for secret in (token.access, token.refresh):
-            if secret is not None:
-                self.redactor.add(secret.reveal())
+from reconciler.redact import Secret
+from reconciler.tokens.asking import (
+    NOBODY_AGREED,
+    Tools,
+    consent_required,
+    is_fresh,
+    refuse_hopeless,
+    send,
+)
+from reconciler.tokens.records import Kept
+from reconciler.tokens.renewal import Renewal
 
 
 class Tokens:
@@ -98,10 +70,10 @@ class Tokens:
     async def consented(self, request: TokenRequest) -> Token:
         """Returns a token of OAuth 1.0, which nobody renews; see `probes.TokenSource`."""
         kept = await self._known(request.uid)
-        _refuse_hopeless(request, kept, can_keep=self.tools.records.can_keep)
+        refuse_hopeless(request, kept, can_keep=self.tools.records.can_keep)
         if isinstance(kept, Kept) and kept.consent == self.tools.records.consent(request):
             return kept.token
-        raise consent_required(request, _NOBODY_AGREED)
+        raise consent_required(request, NOBODY_AGREED)
 
     async def renewed(self, request: TokenRequest) -> Secret | None:
         """Returns another token after the API refused one, None if that was new already."""
@@ -193,16 +165,16 @@ class Tokens:
                         self.tools.tell(kept.token)
 
     def _is_good(self, kept: Kept, request: TokenRequest, margin_s: float) -> bool:
-        is_fresh = _is_fresh(kept.token, self.tools.clock(), margin_s)
-        return is_fresh and kept.binding == self.tools.records.binding(request)
+        is_young = is_fresh(kept.token, self.tools.clock(), margin_s)
+        return is_young and kept.binding == self.tools.records.binding(request)
 
     async def _renew(
         self, request: TokenRequest, kept: Kept | SecretError | None, *, is_refused: bool = False
     ) -> Kept:
         """Gets another token in a task that a cancelled check does not take along."""
         before = kept.version if isinstance(kept, Kept) else 0
-        _refuse_hopeless(request, kept, can_keep=self.tools.records.can_keep)
-        renewal = _Renewal(self.tools, request, before, is_refused=is_refused)
+        refuse_hopeless(request, kept, can_keep=self.tools.records.can_keep)
+        renewal = Renewal(self.tools, request, before, is_refused=is_refused)
         task = asyncio.create_task(renewal.run())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -218,160 +190,3 @@ class Tokens:
         self._kept[request.uid] = renewed
         self._new.add(request.uid)
         return renewed
-
-
-class _Renewal:
-    """One connection gets another token, in whichever process is first."""
-
-    def __init__(
-        self, tools: Tools, request: TokenRequest, before: int, *, is_refused: bool
-    ) -> None:
-        self._tools = tools
-        self._records = tools.records
-        self._request = request
-        #: version of the record that was found wanting; 0 for none
-        self._before = before
-        #: whether the API refused it, so that it is no good whatever is known of it
-        self._is_refused = is_refused
-
-    async def run(self) -> Kept:
-        """Returns a token that is good, kept where there is a key."""
-        if not self._records.can_keep:
-            return self._records.bound(self._request, await self._fetch(None))
-        holder = self._tools.make_id("lease_")
-        try:
-            current = await self._lease(holder)
-            if current is not None and self._is_good(current):
-                return current
-            return await self._replace(current)
-        finally:
-            with suppress(ReconcilerError):  # it ends by itself
-                await asyncio.to_thread(self._records.release, self._request.uid, holder)
-
-    def _is_good(self, current: Kept) -> bool:
-        """Whether another process has done the work."""
-        if self._is_refused and current.version == self._before:
-            return False
-        margin_s = parse_duration(self._request.auth["refreshBefore"])
-        is_fresh = _is_fresh(current.token, self._tools.clock(), margin_s)
-        return is_fresh and current.binding == self._records.binding(self._request)
-
-    async def _lease(self, holder: str) -> Kept | None:
-        """Waits for the lease, or for a good token of who holds it; returns what is kept then."""
-        loop = asyncio.get_running_loop()
-        pause_s = _LOOKS_S[0]
-        while True:
-            left_s = max(0.0, self._request.route.deadline - loop.time())
-            is_ours, current = await asyncio.to_thread(
-                self._records.lease,
-                self._request.uid,
-                holder,
-                now=self._tools.clock(),
-                lasting_s=left_s + STORING_S,
-            )
-            if current is not None:
-                self._tools.tell(current.token)
-            if is_ours or (current is not None and self._is_good(current)):
-                return current
-            if left_s <= pause_s:
-                raise ConnectionFailed(
-                    Reason.CANCELLED,
-                    StageName.AUTH,
-                    "another process is getting the token, and has not got it in time",
-                    "run it again",
-                )
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LOOKS_S[1])
-
-    async def _replace(self, current: Kept | None) -> Kept:
-        """Gets another token under the lease, and stores it before anybody uses it."""
-        is_same = current is not None and current.consent == self._records.consent(self._request)
-        refresh = current.token.refresh if current is not None and is_same else None
-        try:
-            token = await self._fetch(refresh)
-        except TokenRefused as refusal:
-            if refusal.error != "invalid_grant" or not _is_consented(self._request):
-                raise
-            assert current is not None
-            await asyncio.to_thread(self._records.forget, self._request.uid, current)
-            raise consent_required(
-                self._request, "the consent was withdrawn, has expired, or its token was lost"
-            ) from None
-        if token.refresh is None:
-            token = replace(token, refresh=refresh)  # the same goes on (RFC 6749, section 6)
-        kept = self._records.bound(self._request, token)
-        return await asyncio.to_thread(self._records.write, self._request.uid, kept)
-
-    async def _fetch(self, refresh: Secret | None) -> Token:
-        grant, secrets, moment = self._request.grant, self._request.secrets, self._tools.moment()
-        assert isinstance(grant, oauth2.Grant)
-        asked = (
-            oauth2_requests.direct(grant, secrets, moment)
-            if refresh is None
-            else oauth2_requests.refresh(grant, refresh, secrets, moment)
-        )
-        if asked is None:
-            raise consent_required(self._request, _NOBODY_AGREED)
-        response = await send(asked, self._request.route)
-        token = oauth2_answers.read_token(response, self._tools.clock())
-        self._tools.tell(token)
-        return token if oauth2_requests.keeps_refresh(grant) else replace(token, refresh=None)
-
-
-async def send(request: exchange.Request, route: http.Route) -> exchange.Response:
-    """Returns the answer of a token server to `request`.
-
-    Raises:
-        ConnectionFailed: at stage `auth`, with the reason of whatever kept the answer from coming.
-    """
-    try:
-        answer = await http.send(request, route, Stages())
-    except ConnectionFailed as failure:
-        raise ConnectionFailed(
-            failure.reason, StageName.AUTH, f"token server: {failure.message}", failure.hint
-        ) from None
-    return exchange.Response(status=answer.status, headers=answer.text_headers(), body=answer.body)
-
-
-def missing_scopes(token: Token, request: TokenRequest) -> tuple[str, ...]:
-    """Returns what was asked for and not given, as far as the server said, in the manifest's order.
-
-    A server may give less than it was asked for, and has to say so (RFC 6749, section 3.3).
-    """
-    if token.scopes is None:
-        return ()
-    return tuple(scope for scope in request.auth.get("scopes", ()) if scope not in token.scopes)
-
-
-def consent_required(request: TokenRequest, message: str, hint: str = "") -> ConnectionFailed:
-    """Returns what ends a check that a person has to agree to first."""
-    hint = hint or f"reconciler authorize {request.name}"
-    return ConnectionFailed(Reason.CONSENT_REQUIRED, StageName.AUTH, message, hint)
-
-
-def _refuse_hopeless(
-    request: TokenRequest, kept: Kept | SecretError | None, *, can_keep: bool
-) -> None:
-    """Raises what can be said without asking anybody."""
-    is_renewing = request.auth.get("grant") == "refreshToken"
-    if isinstance(kept, SecretError) and (is_renewing or _is_consented(request)):
-        raise kept
-    if can_keep:
-        return
-    if _is_consented(request):
-        raise consent_required(request, f"a person has to agree, and {_KEYLESS}", NO_KEY_HINT)
-    if is_renewing:
-        # a server may give another refresh token, and the first one would be worth nothing
-        raise SecretError(f"{_KEYLESS}: another refresh token would be lost", NO_KEY_HINT)
-
-
-def _is_consented(request: TokenRequest) -> bool:
-    return api_oauth2.consent(request.auth) is not None
-
-
-def _is_fresh(token: Token, now: datetime, margin_s: float) -> bool:
-    """Whether a token is good for longer than the margin, or than half of its life."""
-    if token.expires_at is None:
-        return True  # nobody knows; the API will say
-    life_s = (token.expires_at - token.obtained_at).total_seconds()
-    return (token.expires_at - now).total_seconds() > min(margin_s, life_s / 2)

@@ -18,7 +18,8 @@ from reconciler.clients.http import Route
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 from reconciler.probes import TokenRequest
-from reconciler.tokens import Tools, listener, send
+from reconciler.tokens import listener
+from reconciler.tokens.asking import Tools, send
 from reconciler.values import dataclass
 
 #: RFC 8628, section 3.5.

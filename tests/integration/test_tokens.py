@@ -14,13 +14,13 @@ import pytest
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed, SecretError, StoreUnavailable
 from reconciler.model import Json, Reason, StageName
-from reconciler.probes import TokenRequest
+from reconciler.probes import TokenRequest, http_flow
 from reconciler.probes import Tools as ProbeTools
-from reconciler.probes import http as http_probe
 from reconciler.redact import Redactor, Secret
 from reconciler.sealing import Sealer
 from reconciler.stores import Opening, Store, open_store
-from reconciler.tokens import Tokens, Tools, records
+from reconciler.tokens import Tokens, records
+from reconciler.tokens.asking import Tools
 from tests.factories import NOW
 from tests.servers import http_routes
 from tests.servers.http_targets import make_target
@@ -75,8 +75,8 @@ class World:
                 tokens=tokens,
             )
             secrets = {"/auth/clientAuthentication/secret": Secret(self.secret)}
-            limits = http_probe.limits_of(target.spec)
-            return http_probe.token_request(target, secrets, probing, self.stages, limits)
+            limits = http_flow.limits_of(target.spec)
+            return http_flow.token_request(target, secrets, probing, self.stages, limits)
 
     def access(self) -> str:
         """Returns the token of a new pass."""

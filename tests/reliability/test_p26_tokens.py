@@ -26,7 +26,8 @@ from reconciler.probes import TokenRequest
 from reconciler.redact import Redactor, Secret
 from reconciler.sealing import Sealer
 from reconciler.stores import Opening, open_store
-from reconciler.tokens import Tools, consent, records
+from reconciler.tokens import consent, records
+from reconciler.tokens.asking import Tools
 from tests.factories import NOW
 from tests.reliability import token_life
 from tests.reliability.figures import Record

@@ -22,7 +22,7 @@ from reconciler.redact import Redactor, Secret
 from reconciler.sealing import Sealer
 from reconciler.stores import Opening, Store, open_store, vault
 from reconciler.tokens import Tokens, records
-from reconciler.tokens import Tools as TokenTools
+from reconciler.tokens.asking import Tools as TokenTools
 from tests.servers.http_targets import RESOLVED, make_target
 
 KEY = bytes(range(7, 7 + 64, 2))
