@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,27 +48,51 @@ class Driver:
     read: Callable[[Login, str, int, Attempt], Rows]
 
 
-#: Name of the driver -> where its `Driver` is.
+class Reach(Enum):
+    """How a driver gets to a server that is not reached by an address."""
+
+    #: it logs in over a socket that is connected already
+    SOCKET = "socket"
+    #: it connects by itself: to a port of this machine that leads there
+    PORT = "port"
+    #: as `PORT`, and to a path in the file system
+    PORT_OR_PATH = "port or path"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a driver is, known before it is imported."""
+
+    #: which has the `Driver` as `DRIVER`
+    module: str
+    reach: Reach = Reach.SOCKET
+
+
+def _at(module: str, reach: Reach = Reach.SOCKET) -> Place:
+    return Place(module=f"reconciler.clients.{module}", reach=reach)
+
+
+#: Name of the driver -> where it is, and how it reaches a server.
 DRIVERS = {
-    "bigquery": "reconciler.clients.bigquery:DRIVER",
-    "clickhouse_connect": "reconciler.clients.clickhouse:DRIVER",
-    "databricks": "reconciler.clients.databricks:DRIVER",
-    "duckdb": "reconciler.clients.duckdb:DRIVER",
-    "firebirdsql": "reconciler.clients.firebird:DRIVER",
-    "oracledb": "reconciler.clients.oracle:DRIVER",
-    "psycopg": "reconciler.clients.postgresql:DRIVER",
-    "pymysql": "reconciler.clients.mysql:DRIVER",
-    "snowflake": "reconciler.clients.snowflake:DRIVER",
-    "pytds": "reconciler.clients.mssql:DRIVER",
-    "sqlite3": "reconciler.clients.sqlite:DRIVER",
-    "trino": "reconciler.clients.trino:DRIVER",
-    "vertica_python": "reconciler.clients.vertica:DRIVER",
+    "bigquery": _at("bigquery"),
+    "clickhouse_connect": _at("clickhouse", Reach.PORT),
+    "databricks": _at("databricks"),
+    "duckdb": _at("duckdb"),
+    "firebirdsql": _at("firebird"),
+    "oracledb": _at("oracle"),
+    "psycopg": _at("postgresql", Reach.PORT_OR_PATH),
+    "pymysql": _at("mysql"),
+    "pytds": _at("mssql"),
+    "snowflake": _at("snowflake"),
+    "sqlite3": _at("sqlite"),
+    "trino": _at("trino", Reach.PORT),
+    "vertica_python": _at("vertica"),
 }
 
 
 def is_loaded(engine: str) -> bool:
     """Whether `load` has nothing left to import."""
-    return DRIVERS[engines.ENGINES[engine].driver].partition(":")[0] in sys.modules
+    return DRIVERS[engines.ENGINES[engine].driver].module in sys.modules
 
 
 def load(engine: str) -> Driver:
@@ -77,9 +102,8 @@ def load(engine: str) -> Driver:
         ConnectionFailed: DriverMissing; the hint is the command that installs it.
     """
     row = engines.ENGINES[engine]
-    module, attribute = DRIVERS[row.driver].split(":")
     try:
-        driver: Driver = getattr(import_module(module), attribute)
+        driver: Driver = import_module(DRIVERS[row.driver].module).DRIVER
     except ImportError:
         raise ConnectionFailed(
             Reason.DRIVER_MISSING,

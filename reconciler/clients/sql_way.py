@@ -1,7 +1,7 @@
 """Gives a database driver the end of a way: a ready socket, a port on loopback, or a path.
 
 Above `hops`, which knows no drivers, and below whoever opens a connection (`probes.sql`,
-applications). Which driver takes what is a table here.
+applications). Which driver takes what stands in `sql.DRIVERS`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,8 @@ from dataclasses import replace
 from reconciler.clients import destination
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.hops import Way
+from reconciler.clients.sql import DRIVERS, Reach
 from reconciler.clients.stages import Stages
-
-#: Drivers that log in over a socket that is connected already; all others connect by themselves.
-_TAKES_SOCKET = frozenset(
-    {
-        "bigquery",
-        "databricks",
-        "firebirdsql",
-        "oracledb",
-        "pymysql",
-        "pytds",
-        "snowflake",
-        "vertica_python",
-    }
-)
-#: Drivers that connect to a path in the file system by themselves.
-_TAKES_PATH = frozenset({"psycopg"})
 
 
 @asynccontextmanager
@@ -44,7 +29,7 @@ async def reached(login: Login, way: Way, attempt: Attempt) -> AsyncIterator[Log
     Raises:
         ConnectionFailed: why and at which hop it was not possible, by `attempt.connect_by` too.
     """
-    if way.via.socket and login.driver in _TAKES_PATH:
+    if way.via.socket and _reach(login) is Reach.PORT_OR_PATH:
         destination.refuse_socket(way.via.socket, way.hops.network)
         yield replace(login, socket=way.via.socket, addresses=(), port=0)
         return
@@ -57,9 +42,13 @@ async def reached(login: Login, way: Way, attempt: Attempt) -> AsyncIterator[Log
         yield changed
 
 
+def _reach(login: Login) -> Reach:
+    return DRIVERS[login.driver].reach
+
+
 async def _opened(stack: AsyncExitStack, login: Login, way: Way, attempt: Attempt) -> Login:
     host, port, stages, by = login.host, login.port, attempt.stages, attempt.connect_by
-    if login.driver in _TAKES_SOCKET:
+    if _reach(login) is Reach.SOCKET:
         opening = way.open(host, port, stages=stages, connect_by=by)
         ready = await stack.enter_async_context(opening)
         again = _opener(stack, way, login, attempt.end_by)

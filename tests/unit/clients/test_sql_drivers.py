@@ -44,7 +44,7 @@ def test_an_engine_with_a_dialect_can_be_connected_to(row: Engine) -> None:
 def test_a_missing_library_is_said_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, engine: str, library: str, hint: str
 ) -> None:
-    module = sql.DRIVERS[engines.ENGINES[engine].driver].partition(":")[0]
+    module = sql.DRIVERS[engines.ENGINES[engine].driver].module
     monkeypatch.delitem(sys.modules, module, raising=False)
     for name in [name for name in sys.modules if name.startswith(f"{library}.")]:
         monkeypatch.delitem(sys.modules, name)
