@@ -4,7 +4,7 @@ The steps of a login are driven here, through libpq's own non-blocking interface
 Connection Control Functions"), for three reasons: each is timed, all end by one deadline, and a
 login is never repeated behind our back, as `psycopg.connect` does for several addresses. Why a
 server refused is read by `postgresql_refusals`. Every parameter that libpq would take from the
-environment or from the home folder is given explicitly.
+environment or from the home folder is given explicitly (`libpq`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 from psycopg import pq
@@ -24,6 +23,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn, PGresult
 
 from reconciler.clients import (
+    libpq,
     postgresql_refusals,
     sql,
     sql_errors,
@@ -37,39 +37,6 @@ from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import StageName
 
-#: A path that exists nowhere: libpq reads its default files only when it is given no path.
-_NO_FILE = "/dev/null/none"
-#: libpq's default for each is a variable or a file of whoever runs this; none of it is wanted.
-_NEUTRAL: dict[str, str | int] = {
-    "application_name": "reconciler",
-    "channel_binding": "prefer",
-    "client_encoding": "UTF8",
-    "connect_timeout": 0,
-    "gssdelegation": 0,
-    "gssencmode": "disable",
-    "gsslib": "",
-    "krbsrvname": "postgres",
-    "load_balance_hosts": "disable",
-    "max_protocol_version": "3.0",
-    "min_protocol_version": "3.0",
-    "options": "",
-    "passfile": _NO_FILE,
-    "requirepeer": "",
-    "sslcert": _NO_FILE,
-    "sslcertmode": "disable",
-    "sslcompression": 0,
-    "sslcrl": _NO_FILE,
-    "sslcrldir": "",
-    "sslnegotiation": "postgres",
-    "sslsni": 1,
-    "sslkey": _NO_FILE,
-    "sslpassword": "",
-    "ssl_max_protocol_version": "",
-    "target_session_attrs": "any",
-}
-#: Parameters that older versions of libpq do not know, and do not need.
-_KNOWN = frozenset(default.keyword.decode() for default in pq.Conninfo.get_defaults())
-
 #: Ways to log in that a server may ask for (libpq, `require_auth`). `none` is trust: nothing is
 #: sent. MD5 answers can be guessed offline, so they go over TLS only; a password goes as it is only
 #: to a server that has proved who it is.
@@ -82,15 +49,6 @@ _ACCEPTED_LOGINS = {
 #: The one way to log in that belongs to a method, whatever the mode: a directory needs the password
 #: as it is, and so does AWS the token; with a certificate nothing more is to be asked for.
 _ONLY_LOGIN = {"ldap": "password", "awsIam": "password", "clientCertificate": "none"}
-#: Where systems keep their authorities in one file: Debian and Alpine, Fedora, SUSE, RHEL, BSD and
-#: macOS (the list of Go's crypto/x509). The OpenSSL inside psycopg knows another system's paths.
-_AUTHORITIES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 
 _TCP_STATES = frozenset({pq.ConnStatus.NEEDED, pq.ConnStatus.STARTED})
 _TLS_STATES = frozenset({pq.ConnStatus.MADE, pq.ConnStatus.SSL_STARTUP})
@@ -262,7 +220,7 @@ def _conninfo(login: Login, address: str, material: dict[str, str | int]) -> byt
         else {"host": login.certified_name, "hostaddr": address, "port": login.port}
     )
     parameters: dict[str, str | int] = {
-        **_NEUTRAL,
+        **libpq.NEUTRAL,
         **login.options,
         **place,
         "dbname": login.database,
@@ -273,7 +231,7 @@ def _conninfo(login: Login, address: str, material: dict[str, str | int]) -> byt
         "require_auth": _ONLY_LOGIN.get(login.method, _ACCEPTED_LOGINS[login.tls_mode]),
         **material,
     }
-    known = {name: value for name, value in parameters.items() if name in _KNOWN}
+    known = {name: value for name, value in parameters.items() if name in libpq.KNOWN}
     return make_conninfo("", **known).encode()
 
 
@@ -296,9 +254,9 @@ def _identity_files(login: Login) -> Iterator[dict[str, str | int]]:
 def _authorities_file(login: Login) -> Iterator[str]:
     """Yields the path of the authorities to trust; libpq takes them from a file only."""
     if not login.is_verified:
-        yield _NO_FILE
+        yield libpq.NO_FILE
     elif not login.ca:
-        yield next((path for path in _AUTHORITIES if Path(path).is_file()), "system")
+        yield libpq.authorities()
     else:
         with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="reconciler-ca-") as file:
             file.write(login.ca)

@@ -15,10 +15,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from reconciler.errors import ConfigError, StoreDamaged, StoreUnavailable
+from reconciler.network import StateReach
 from reconciler.stores import faults, opening
 
 
-def parse_path(url: str) -> Path | None:
+def parse_path(
+    url: str,
+    reach: StateReach = StateReach(),  # noqa: B008 -- frozen
+) -> Path | None:
     """Returns the absolute path that a `sqlite:` URL names, None for memory.
 
     Raises:
@@ -35,7 +39,10 @@ def parse_path(url: str) -> Path | None:
     if "\0" in (parsed.database or ""):
         raise ConfigError("the state URL cannot be read: no path has a zero byte in it")
     in_memory = parsed.database in (None, "", ":memory:")
-    return None if in_memory else Path(str(parsed.database)).absolute()
+    if in_memory:
+        return None
+    path = Path(str(parsed.database)).absolute()
+    return path
 
 
 def writing_uri(path: Path) -> str:

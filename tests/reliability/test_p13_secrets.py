@@ -242,3 +242,26 @@ def test_secrets_are_taken_out_of_any_text(figure: Record, is_soak: bool) -> Non
         assert leaks({"secret": secret}, {"text": shown.encode()}) == [], (seed, case, names)
         assert MASK in shown or limit < len(text), (seed, case, names)
     figure("P13", "random texts with secrets", cases)
+
+
+def test_state_of_a_pull_request_gets_no_password_of_the_home_folder(
+    tmp_path: Path, command: Zygote, figure: Record
+) -> None:
+    """libpq would look one up for any server, and send it as it is where that asks for it so."""
+    folder, secret = tmp_path / "project", make_canary("/+=-_")
+    folder.mkdir()
+    (tmp_path / ".pgpass").write_text(f"*:*:*:*:{secret}\n")
+    (tmp_path / ".pgpass").chmod(0o600)
+    (tmp_path / ".pg_service.conf").write_text(f"[any]\npassword={secret}\n")
+    with sql_peer(lambda client: _ask_for_the_password(client, b"")) as peer:
+        url = f"postgresql://u@127.0.0.1:{peer.port}/s?sslmode=disable"
+        (folder / "reconciler.toml").write_text(f'[state]\nurl = "{url}"\n')
+        ended = command(
+            *("state", "info"),
+            folder=folder,
+            env={"PGSERVICE": "any", "PGPASSWORD": secret, "HOME": str(tmp_path)},
+        )
+        assert peer.connections >= 1, ended.text
+    assert ended.code == 5
+    assert leaks({"password": secret}, {"sent": bytes(peer.received)}) == []
+    figure("P13", "servers that ask for a password", 1, "secrets sent", 0)
