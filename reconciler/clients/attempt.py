@@ -46,6 +46,8 @@ class Login:
     port: int = 0
     #: name of the database, or the absolute path of its file
     database: str
+    #: folder that the file must lie in, links followed
+    root: str = "/"
     #: how to log in, a value of `auth.method`
     method: str = "none"
     username: str = ""

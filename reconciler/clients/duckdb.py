@@ -88,11 +88,17 @@ DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 
 
 def _open(login: Login) -> duckdb.DuckDBPyConnection:
-    files.require(login.database)
+    file = files.locate(login.database, login.root)
     try:
-        return duckdb.connect(login.database, read_only=True, config=_SETTINGS)
+        connection = duckdb.connect(file.path, read_only=True, config=_SETTINGS)
     except duckdb.Error:
         raise _UNREADABLE.at(StageName.QUERY) from None
+    try:
+        files.confirm(file)
+    except ConnectionFailed:
+        connection.close()
+        raise
+    return connection
 
 
 def _explain(error: duckdb.Error, attempt: Attempt) -> ConnectionFailed:

@@ -143,6 +143,7 @@ async def reached(
         addresses=await _resolve(spec, attempt, tools.hops.network) if hops.is_direct else (),
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),
+        root=tools.root,
     )
     if hops.is_direct:
         yield login
