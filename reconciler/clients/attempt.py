@@ -152,6 +152,8 @@ class Attempt:
     query_s: float
     #: everything must be done by then
     end_by: float
+    #: of a check; empty where a person or a program uses the connection, who may read what is said
+    health_query: str = ""
 
     def remaining(self, by: float) -> float:
         """Returns the seconds left until `by`.

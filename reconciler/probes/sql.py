@@ -95,6 +95,7 @@ async def _examine(
     target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> None:
     spec = target.spec
+    engine, query = spec["engine"], spec["health"]["query"]
     now = time.monotonic()
     end_by = now + durations.parse_duration(spec["health"]["timeout"])
     attempt = Attempt(
@@ -104,8 +105,8 @@ async def _examine(
         connect_by=min(end_by, now + durations.parse_duration(spec["timeout"]["connect"])),
         query_s=durations.parse_duration(spec["timeout"]["query"]),
         end_by=end_by,
+        health_query=query,
     )
-    engine, query = spec["engine"], spec["health"]["query"]
     async with reached(target, secrets, tools, attempt) as login:
 
         def call() -> None:
