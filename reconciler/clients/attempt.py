@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from reconciler.clients.tls_identity import Identity
 
 
+#: Of the answer to a query; several times as much is held while it is read.
+LONGEST_CHECKED_BYTES = 16 * 1024 * 1024
+LONGEST_READ_BYTES = 64 * 1024 * 1024
 #: Modes of `tls` in which a server must prove who it is.
 VERIFIED_MODES = ("verify-full", "verify-ca")
 
@@ -170,6 +173,11 @@ class Attempt:
     def query_by(self) -> float:
         """When a query that starts now must be done."""
         return min(self.end_by, time.monotonic() + self.query_s)
+
+    @property
+    def longest_answer_bytes(self) -> int:
+        """How much of what a query gives is read; a person may want more than a check."""
+        return LONGEST_CHECKED_BYTES if self.health_query else LONGEST_READ_BYTES
 
     def untimed(self) -> Attempt:
         """Returns what one more connection of this attempt may use: all its time, no stages."""

@@ -10,10 +10,15 @@ environment or from the home folder is given explicitly (`libpq`).
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
+import socket
+import sys
 import tempfile
+import termios
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,6 +59,8 @@ _TCP_STATES = frozenset({pq.ConnStatus.NEEDED, pq.ConnStatus.STARTED})
 _TLS_STATES = frozenset({pq.ConnStatus.MADE, pq.ConnStatus.SSL_STARTUP})
 _AUTH_STATES = frozenset(pq.ConnStatus) - {pq.ConnStatus.OK, pq.ConnStatus.BAD}
 _EVENTS = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+#: Where `tcpi_bytes_received` is in Linux's `struct tcp_info` (linux/tcp.h), which only grows.
+_RECEIVED_AT = 128
 #: What `strerror` says for each errno that a connect can end with; libpq tells only the text.
 _ERRNO_TEXTS = {
     os.strerror(code): code
@@ -276,7 +283,7 @@ def _read_rows(connection: PGconn, query: str, limit: int, attempt: Attempt) -> 
     connection.set_single_row_mode()
     columns: tuple[str, ...] = ()
     rows: list[tuple[Cell, ...]] = []
-    for result in _results(connection, attempt, by):
+    for result in _results(connection, attempt, by, _Meter(connection, attempt)):
         _expect(result, attempt)
         columns = columns or _columns(result)
         rows += [_row(result, number) for number in range(result.ntuples)]
@@ -330,7 +337,48 @@ def _expect(result: PGresult, attempt: Attempt) -> None:
         raise postgresql_refusals.explain_query(result, attempt)
 
 
-def _results(connection: PGconn, attempt: Attempt, by: float) -> Iterator[PGresult]:
+class _Meter:
+    """Counts what the server sends; libpq itself keeps a whole row, however long it is."""
+
+    __slots__ = ("_before", "_limit_bytes", "_seen", "_socket")
+
+    def __init__(self, connection: PGconn, attempt: Attempt) -> None:
+        self._socket = connection.socket
+        self._limit_bytes = attempt.longest_answer_bytes
+        self._before = self._received()
+        self._seen = 0
+
+    def look(self) -> None:
+        """Called when there is something to read.
+
+        Raises:
+            ConnectionFailed: BodyTooLarge, when more than an attempt reads has come.
+        """
+        received = self._received()
+        if received is None or self._before is None:
+            waiting = array("i", (0,))
+            fcntl.ioctl(self._socket, termios.FIONREAD, waiting)
+            self._seen += waiting[0]
+        else:
+            self._seen = received - self._before
+        if self._seen > self._limit_bytes:
+            raise sql_errors.ANSWER_TOO_LARGE.at(StageName.QUERY)
+
+    def _received(self) -> int | None:
+        """Returns the bytes that came so far, None where only those that wait can be counted."""
+        if not sys.platform.startswith("linux"):
+            return None
+        try:
+            with socket.socket(fileno=os.dup(self._socket)) as same:
+                facts = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED_AT + 8)
+        except OSError:  # a socket in the file system
+            return None
+        return int.from_bytes(facts[_RECEIVED_AT:], sys.byteorder) if facts[_RECEIVED_AT:] else None
+
+
+def _results(
+    connection: PGconn, attempt: Attempt, by: float, meter: _Meter | None = None
+) -> Iterator[PGresult]:
     """Yields what the server answers to the query that was just sent, as it comes in."""
     try:
         while connection.flush():
@@ -339,6 +387,8 @@ def _results(connection: PGconn, attempt: Attempt, by: float) -> Iterator[PGresu
         while True:
             while connection.is_busy():
                 _wait(connection, select.POLLIN, attempt, by)
+                if meter is not None:
+                    meter.look()
                 connection.consume_input()
             result = connection.get_result()
             if result is None:

@@ -136,6 +136,11 @@ ELSEWHERE = Meaning(
 TOO_LARGE = Meaning(
     reason=Reason.BODY_TOO_LARGE, message="the server's answer is larger than any real one"
 )
+ANSWER_TOO_LARGE = Meaning(
+    reason=Reason.BODY_TOO_LARGE,
+    message="what the health query gives is too large to be read",
+    hint="choose a `health.query` that gives less",
+)
 NOT_UNDERSTOOD = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server's answer is not understood",
