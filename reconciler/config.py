@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from reconciler import config_keys, master_keys, operator_file, project_file, redact
 from reconciler.errors import ConfigError
 from reconciler.grants import Grants
-from reconciler.network import NetworkPolicy
+from reconciler.network import NetworkPolicy, StateReach
 from reconciler.settings import HealthSettings, SecretPolicy, Settings
 from reconciler.values import dataclass
 
@@ -50,6 +50,9 @@ _PASSWORDS = (
     r"://[^/\s@]*?:(\S*?)@",
     r"(?i)[?&][a-z_]*(?:password|passwd|pwd|token|secret)=([^&#\s]*)",
 )
+
+
+_STATE = next(key for key in config_keys.KEYS if key.name == "state.url")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,15 +130,38 @@ def load(flags: Mapping[str, Json], environment: Mapping[str, str], cwd: str) ->
                 f"{entry.place}: there is no setting `{redact.escape(name)}`",
                 near_miss("setting", name, known),
             )
-    values = {key.name: _value(key, flags, environment, written) for key in config_keys.KEYS}
-    given = {name: value for name, value in values.items() if value is not None}
-    if file_of_keys := given.pop("key_file", None):
-        given["key"] = _keys_in(os.path.join(root, file_of_keys), given)
     granted = operator_file.locate(environment)
     operator = operator_file.read(granted) if granted else None
-    return Configuration(
-        settings=_settings(given, environment, root, operator), file=file, operator_file=granted
-    )
+    values = {key.name: _value(key, flags, environment, written) for key in config_keys.KEYS}
+    given = {name: value for name, value in values.items() if value is not None}
+    is_told = bool(flags.get(_STATE.name) or environment.get(_STATE.variable))
+    if operator and operator.state_url and not is_told:
+        given[_STATE.name] = _pinned(operator.state_url, granted, given.get(_STATE.name), written)
+        is_told = True
+    if file_of_keys := given.pop("key_file", None):
+        given["key"] = _keys_in(os.path.join(root, file_of_keys), given)
+    settings = _settings(given, environment, root, operator)
+    if not is_told:
+        network = replace(settings.network, own=())
+        settings = replace(settings, state_reach=StateReach(root=root, network=network))
+    return Configuration(settings=settings, file=file, operator_file=granted)
+
+
+def _pinned(
+    url: str, file: str, written_url: Json, written: Mapping[str, project_file.Entry]
+) -> Json:
+    """Returns the state URL of the operator file, which no project file changes."""
+    try:
+        pinned = _STATE.parse(url)
+    except ValueError as error:
+        raise ConfigError(f"{redact.escape(file)}: `state.url` must be {error}") from None
+    if written_url not in (None, pinned):
+        raise ConfigError(
+            f"{written[_STATE.name].place}: `state.url` differs from the one of the operator file,"
+            " which holds for every project here",
+            "take it out of the project file",
+        )
+    return pinned
 
 
 def near_miss(noun: str, name: str, known: Sequence[str], *, otherwise: str = "") -> str:

@@ -91,3 +91,16 @@ class NetworkPolicy:
         if any(pattern.path == path for pattern in self.allow):
             return ""
         return "on this machine, which the profile `restricted` does not contact"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateReach:
+    """Where the state may be kept; a URL in a project file may come with a pull request.
+
+    As it is made here it is for a URL of whoever runs the command, or the machine.
+    """
+
+    #: absolute folder that the file of a state must lie in, links followed; empty for anywhere
+    root: str = ""
+    #: which servers may be contacted
+    network: NetworkPolicy = NetworkPolicy()

@@ -39,6 +39,8 @@ class Operator:
     #: which secret may be sent where; without any, every secret may be sent anywhere
     grants: tuple[Grant, ...] = ()
     network: NetworkPolicy = NetworkPolicy()
+    #: as written, wherever projects say that their state is; empty where they may say so
+    state_url: str = ""
 
 
 def locate(environment: Mapping[str, str]) -> str:
@@ -125,12 +127,15 @@ def _network(raw: Json, where: toml_table.Where) -> Json:
     return operator_policy.network(raw, where)
 
 
-def _operator(*, grant: tuple[Grant, ...] = (), **others: Json) -> Operator:
-    return Operator(grants=grant, **others)
+def _operator(
+    *, grant: tuple[Grant, ...] = (), state: Mapping[str, str] | None = None, **others: Json
+) -> Operator:
+    return Operator(grants=grant, state_url=(state or {}).get("url", ""), **others)
 
 
 _FILE: dict[str, toml_table.Read] = {
     "secrets": _secrets,
     "grant": _grants,
     "network": _network,
+    "state": toml_table.table({"url": toml_table.text}),
 }

@@ -4,7 +4,7 @@ Pure floor, above the kinds: asked before a secret is read, and by the plan. Wha
 goes to the server; what logs in at a hop, to that hop. Hops before it count as well: whoever can
 put a proxy into a manifest can put the authority into it that the proxy's certificates are from. A
 client secret goes to the token server, and what is got for it on to the server: it counts as sent
-to both.
+to both, and to where a person agrees: somebody else's page there would plant their account.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from reconciler.kinds import addresses, hops
 from reconciler.model import JsonObject, Ref, canonical
 from reconciler.values import dataclass
 
-#: Addresses in `auth` that get no credential of the manifest: a browser is sent to the first, and
-#: comes back to the second.
-_FOR_BROWSERS = frozenset({"authorizationUrl", "redirectUrl"})
+#: Where a browser comes back to; nothing is sent there.
+_OURS = "redirectUrl"
+#: Where a person agrees. It gets no credential of the manifest, but whoever names it names the
+#: account that the person agrees with, and the client is then given a token of: it is granted like
+#: the servers that secrets go to.
+_FOR_PERSONS = "authorizationUrl"
 HINT = "put the destination back, or have whoever runs this machine add a `[[grant]]` for it"
 
 
@@ -33,6 +36,8 @@ class Sending:
     pointer: str
     reference: JsonObject
     destination: Destination
+    #: whether it is a person who is sent there, to agree
+    is_consent: bool = False
 
 
 def sendings(kind: str, spec: JsonObject) -> Iterator[Sending]:
@@ -43,6 +48,11 @@ def sendings(kind: str, spec: JsonObject) -> Iterator[Sending]:
     for pointer, reference in references:
         for destination in _destinations(kind, spec, pointer):
             yield Sending(pointer=pointer, reference=reference, destination=destination)
+        if pointer.startswith("/auth/"):
+            for destination in _addresses(spec["auth"], is_consent=True):
+                yield Sending(
+                    pointer=pointer, reference=reference, destination=destination, is_consent=True
+                )
 
 
 def denied(
@@ -106,6 +116,11 @@ def kept(grants: Grants, ref: Ref, before: JsonObject, after: JsonObject) -> str
 def message(sending: Sending) -> str:
     """Returns what is wrong with a sending that no grant allows, as a sentence."""
     field = sending.pointer.removeprefix("/").replace("/", ".")
+    if sending.is_consent:
+        return (
+            "no grant of the operator file lets a person be asked at"
+            f" {sending.destination.text} for what the secret in `{field}` is used for"
+        )
     return (
         f"no grant of the operator file lets the secret in `{field}` go to"
         f" {sending.destination.text}"
@@ -145,7 +160,7 @@ def _destinations(kind: str, spec: JsonObject, pointer: str) -> Iterator[Destina
         path=endpoint.socket,
     )
     if pointer.startswith("/auth/"):
-        yield from _token_servers(spec["auth"])
+        yield from _addresses(spec["auth"], is_consent=False)
 
 
 def _hops(spec: JsonObject) -> Iterator[tuple[str, Destination]]:
@@ -174,10 +189,11 @@ def _ssh(hop: JsonObject) -> Destination:
     return Destination(scheme="ssh", host=hop["host"], port=hop["port"])
 
 
-def _token_servers(auth: JsonObject) -> Iterator[Destination]:
-    """Yields the servers that a method of authentication sends its secrets to beforehand."""
+def _addresses(auth: JsonObject, *, is_consent: bool) -> Iterator[Destination]:
+    """Yields where a method of authentication sends a person to, or its secrets beforehand."""
     for block in (auth, auth.get("consent", {})):
         for name, value in block.items():
-            if name.endswith("Url") and name not in _FOR_BROWSERS:
+            is_asked = name.endswith("Url") and name != _OURS
+            if is_asked and (name == _FOR_PERSONS) is is_consent:
                 url = addresses.split_url(value)
                 yield Destination(scheme=url.scheme, host=url.host, port=url.port)

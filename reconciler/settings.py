@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from reconciler import paths
 from reconciler.grants import Grants
-from reconciler.network import NetworkPolicy
+from reconciler.network import NetworkPolicy, StateReach
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -266,6 +266,8 @@ class Settings:
     state_url: str = field(repr=False)
     #: whether `state_url` is the default under the root
     is_default_state: bool
+    #: how far `state_url` is believed
+    state_reach: StateReach = StateReach()
     stack: str = "default"
     actor: str = "unknown"
     #: whether a CI service runs this

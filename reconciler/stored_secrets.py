@@ -187,7 +187,13 @@ def source(settings: Settings, clock: Callable[[], datetime]) -> StoreSource:
     def load() -> None:
         reading = stores.Opening.READ
         try:
-            store = stores.open_store(settings.state_url, reading, keys=settings.keys, now=clock())
+            store = stores.open_store(
+                settings.state_url,
+                reading,
+                keys=settings.keys,
+                now=clock(),
+                reach=settings.state_reach,
+            )
         except StoreMissing:
             lineage.append("")
             return

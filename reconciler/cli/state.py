@@ -120,7 +120,13 @@ def restore(session: Session, *, file: str, replaces: bool, yes: bool) -> int:
         f"Replace all of {config.shown_url(session.settings.state_url)}?"
     ):
         raise ConfigError("nothing was restored", "`--yes` does not ask")
-    copies.restore(session.settings.state_url, file, replace=replaces, now=session.now())
+    copies.restore(
+        session.settings.state_url,
+        file,
+        replace=replaces,
+        now=session.now(),
+        reach=session.settings.state_reach,
+    )
     session.output.data(f"the state is what {file} holds\n")
     return 0
 
@@ -131,6 +137,8 @@ def migrate(session: Session) -> int:
     """Bring the store's tables to this version; a SQLite file is copied first."""
     from reconciler.stores import migrate as migration
 
-    version = migration.migrate(session.settings.state_url, now=session.now())
+    version = migration.migrate(
+        session.settings.state_url, now=session.now(), reach=session.settings.state_reach
+    )
     session.output.data(f"the tables of the state have version {version}\n")
     return 0

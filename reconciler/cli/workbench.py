@@ -111,7 +111,13 @@ def _opened(session: Session, opening: Opening) -> Store:
 
 def _open(session: Session, opening: Opening) -> Store:
     settings = session.settings
-    return stores.open_store(settings.state_url, opening, keys=settings.keys, now=session.now())
+    return stores.open_store(
+        settings.state_url,
+        opening,
+        keys=settings.keys,
+        now=session.now(),
+        reach=settings.state_reach,
+    )
 
 
 def remember(session: Session) -> reconcile.Memory | None:

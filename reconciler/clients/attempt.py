@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from reconciler.clients.tls_identity import Identity
 
 
+#: Of the answer to a query; several times as much is held while it is read.
+LONGEST_CHECKED_BYTES = 16 * 1024 * 1024
+LONGEST_READ_BYTES = 64 * 1024 * 1024
 #: Modes of `tls` in which a server must prove who it is.
 VERIFIED_MODES = ("verify-full", "verify-ca")
 
@@ -46,6 +49,8 @@ class Login:
     port: int = 0
     #: name of the database, or the absolute path of its file
     database: str
+    #: folder that the file must lie in, links followed
+    root: str = "/"
     #: how to log in, a value of `auth.method`
     method: str = "none"
     username: str = ""
@@ -150,6 +155,8 @@ class Attempt:
     query_s: float
     #: everything must be done by then
     end_by: float
+    #: of a check; empty where a person or a program uses the connection, who may read what is said
+    health_query: str = ""
 
     def remaining(self, by: float) -> float:
         """Returns the seconds left until `by`.
@@ -166,6 +173,11 @@ class Attempt:
     def query_by(self) -> float:
         """When a query that starts now must be done."""
         return min(self.end_by, time.monotonic() + self.query_s)
+
+    @property
+    def longest_answer_bytes(self) -> int:
+        """How much of what a query gives is read; a person may want more than a check."""
+        return LONGEST_CHECKED_BYTES if self.health_query else LONGEST_READ_BYTES
 
     def untimed(self) -> Attempt:
         """Returns what one more connection of this attempt may use: all its time, no stages."""

@@ -111,13 +111,32 @@ async def resolve(host: str, port: int, network: NetworkPolicy) -> tuple[str, ..
             them is not contacted, because the next connection might pick it.
     """
     addresses = (host,) if _is_numeric(host) else await _look_up(host, port)
+    _judge(addresses, port, network)
+    if network.is_restricted:
+        await _refuse_own(host, addresses, port, network)
+    return addresses
+
+
+def resolve_now(host: str, port: int, network: NetworkPolicy) -> tuple[str, ...]:
+    """As `resolve`, for the state store, which is opened where no event loop runs.
+
+    Blocks as long as the system's resolver does.
+
+    Raises:
+        ConnectionFailed: as `resolve`.
+    """
+    found = (host,) if _is_numeric(host) else _ask_resolver(host, port)
+    if isinstance(found, ConnectionFailed):
+        raise found
+    _judge(found, port, network)
+    return found
+
+
+def _judge(addresses: Iterable[str], port: int, network: NetworkPolicy) -> None:
     for address in addresses:
         why = denial(address, port, network)
         if why:
             raise _denied(f"{address} is {why}", StageName.DNS)
-    if network.is_restricted:
-        await _refuse_own(host, addresses, port, network)
-    return addresses
 
 
 async def _refuse_own(

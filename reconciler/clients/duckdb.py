@@ -7,6 +7,8 @@ lock themselves.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import duckdb
 
 from reconciler.clients import files, sql, sql_errors, sql_rows
@@ -16,7 +18,9 @@ from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+_Settings: TypeAlias = dict[str, str | bool | int | float | list[str]]
+
+_SETTINGS: _Settings = {
     "allow_community_extensions": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -26,6 +30,16 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "lock_configuration": "true",
 }
 
+#: As well for a query that is made here, not for what an application does: what it collects stays
+#: within bounds, and nothing is laid aside in files. DuckDB does not count what a function makes of
+#: one value; of that only what is read is limited.
+_QUERY_SETTINGS: _Settings = {**_SETTINGS, "memory_limit": "256MB", "temp_directory": ""}
+
+_TOO_MUCH = Meaning(
+    reason=Reason.BODY_TOO_LARGE,
+    message="the health query needs more memory than it may take",
+    hint="choose a cheaper `health.query`",
+)
 _UNREADABLE = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the file is no DuckDB database, or another process has it open for writing",
@@ -35,7 +49,7 @@ _UNREADABLE = Meaning(
 _MEANINGS: tuple[tuple[type[duckdb.Error], Meaning], ...] = (
     (duckdb.InterruptException, sql_errors.QUERY_TIMED_OUT),
     (duckdb.PermissionException, sql_errors.NOT_PERMITTED),
-    (duckdb.OutOfMemoryException, sql_errors.SERVER_TROUBLE),
+    (duckdb.OutOfMemoryException, _TOO_MUCH),
     (duckdb.InternalException, sql_errors.SERVER_TROUBLE),
     (duckdb.FatalException, sql_errors.SERVER_TROUBLE),
 )
@@ -48,7 +62,7 @@ def open_connection(login: Login, attempt: Attempt) -> duckdb.DuckDBPyConnection
         ConnectionFailed: DatabaseMissing, PermissionDenied, or it is no database.
     """
     with attempt.stages.stage(StageName.QUERY):
-        return _open(login)
+        return _open(login, _SETTINGS)
 
 
 def check(login: Login, query: str, attempt: Attempt) -> None:
@@ -67,7 +81,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         ConnectionFailed: why it was not possible.
     """
     with attempt.stages.stage(StageName.QUERY):
-        connection = _open(login)
+        connection = _open(login, _QUERY_SETTINGS)
         try:
             attempt.lifeline.hold(connection.interrupt)
             if attempt.is_over:
@@ -87,12 +101,18 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
 DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 
 
-def _open(login: Login) -> duckdb.DuckDBPyConnection:
-    files.require(login.database)
+def _open(login: Login, settings: _Settings) -> duckdb.DuckDBPyConnection:
+    file = files.locate(login.database, login.root)
     try:
-        return duckdb.connect(login.database, read_only=True, config=_SETTINGS)
+        connection = duckdb.connect(file.path, read_only=True, config=settings)
     except duckdb.Error:
         raise _UNREADABLE.at(StageName.QUERY) from None
+    try:
+        files.confirm(file)
+    except ConnectionFailed:
+        connection.close()
+        raise
+    return connection
 
 
 def _explain(error: duckdb.Error, attempt: Attempt) -> ConnectionFailed:

@@ -102,6 +102,8 @@ class _Session(pymysql.connections.Connection):
         self._login = login
         self._running = ExitStack()
         self._is_in = False
+        #: bytes that may still be read; None as long as nobody counts
+        self.budget_bytes: int | None = None
         is_plain = login.tls_mode == "disable"
         context = None if is_plain else _context(login)
         patience_s = max(0.001, attempt.end_by - time.monotonic())
@@ -167,6 +169,15 @@ class _Session(pymysql.connections.Connection):
             self._sock.recv(1)
             raise
 
+    def _read_bytes(self, num_bytes: int) -> bytes:
+        """Reads a piece of a packet, at most 16 MiB, unless more than a query may give has come."""
+        if self.budget_bytes is not None:
+            self.budget_bytes -= num_bytes
+            if self.budget_bytes < 0:
+                raise sql_errors.ANSWER_TOO_LARGE.at(StageName.QUERY)
+        data: bytes = super()._read_bytes(num_bytes)  # type: ignore[misc]  # left out of the stubs
+        return data
+
     def _begin_login(self) -> None:
         self._running.close()
         self._running.enter_context(self._attempt.stages.stage(StageName.AUTH))
@@ -220,6 +231,7 @@ def _read_rows(session: _Session, query: str, limit: int, attempt: Attempt) -> R
     try:
         _limit_queries(session, attempt.query_by - time.monotonic())
         cursor.execute("START TRANSACTION READ ONLY")
+        session.budget_bytes = attempt.longest_answer_bytes
         cursor.execute(query)
         columns = [column[0] for column in cursor.description or ()]
         found = sql_rows.collect(columns, iter(cursor.fetchone, None), limit=limit)
@@ -227,4 +239,5 @@ def _read_rows(session: _Session, query: str, limit: int, attempt: Attempt) -> R
             session.rollback()  # else rows are left, and closing ends the transaction as well
         return found
     finally:
+        session.budget_bytes = None
         session.abandon_rows()

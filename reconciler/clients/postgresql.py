@@ -4,19 +4,23 @@ The steps of a login are driven here, through libpq's own non-blocking interface
 Connection Control Functions"), for three reasons: each is timed, all end by one deadline, and a
 login is never repeated behind our back, as `psycopg.connect` does for several addresses. Why a
 server refused is read by `postgresql_refusals`. Every parameter that libpq would take from the
-environment or from the home folder is given explicitly.
+environment or from the home folder is given explicitly (`libpq`).
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
+import socket
+import sys
 import tempfile
+import termios
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 from psycopg import pq
@@ -24,6 +28,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn, PGresult
 
 from reconciler.clients import (
+    libpq,
     postgresql_refusals,
     sql,
     sql_errors,
@@ -37,39 +42,6 @@ from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import StageName
 
-#: A path that exists nowhere: libpq reads its default files only when it is given no path.
-_NO_FILE = "/dev/null/none"
-#: libpq's default for each is a variable or a file of whoever runs this; none of it is wanted.
-_NEUTRAL: dict[str, str | int] = {
-    "application_name": "reconciler",
-    "channel_binding": "prefer",
-    "client_encoding": "UTF8",
-    "connect_timeout": 0,
-    "gssdelegation": 0,
-    "gssencmode": "disable",
-    "gsslib": "",
-    "krbsrvname": "postgres",
-    "load_balance_hosts": "disable",
-    "max_protocol_version": "3.0",
-    "min_protocol_version": "3.0",
-    "options": "",
-    "passfile": _NO_FILE,
-    "requirepeer": "",
-    "sslcert": _NO_FILE,
-    "sslcertmode": "disable",
-    "sslcompression": 0,
-    "sslcrl": _NO_FILE,
-    "sslcrldir": "",
-    "sslnegotiation": "postgres",
-    "sslsni": 1,
-    "sslkey": _NO_FILE,
-    "sslpassword": "",
-    "ssl_max_protocol_version": "",
-    "target_session_attrs": "any",
-}
-#: Parameters that older versions of libpq do not know, and do not need.
-_KNOWN = frozenset(default.keyword.decode() for default in pq.Conninfo.get_defaults())
-
 #: Ways to log in that a server may ask for (libpq, `require_auth`). `none` is trust: nothing is
 #: sent. MD5 answers can be guessed offline, so they go over TLS only; a password goes as it is only
 #: to a server that has proved who it is.
@@ -82,20 +54,13 @@ _ACCEPTED_LOGINS = {
 #: The one way to log in that belongs to a method, whatever the mode: a directory needs the password
 #: as it is, and so does AWS the token; with a certificate nothing more is to be asked for.
 _ONLY_LOGIN = {"ldap": "password", "awsIam": "password", "clientCertificate": "none"}
-#: Where systems keep their authorities in one file: Debian and Alpine, Fedora, SUSE, RHEL, BSD and
-#: macOS (the list of Go's crypto/x509). The OpenSSL inside psycopg knows another system's paths.
-_AUTHORITIES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 
 _TCP_STATES = frozenset({pq.ConnStatus.NEEDED, pq.ConnStatus.STARTED})
 _TLS_STATES = frozenset({pq.ConnStatus.MADE, pq.ConnStatus.SSL_STARTUP})
 _AUTH_STATES = frozenset(pq.ConnStatus) - {pq.ConnStatus.OK, pq.ConnStatus.BAD}
 _EVENTS = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+#: Where `tcpi_bytes_received` is in Linux's `struct tcp_info` (linux/tcp.h), which only grows.
+_RECEIVED_AT = 128
 #: What `strerror` says for each errno that a connect can end with; libpq tells only the text.
 _ERRNO_TEXTS = {
     os.strerror(code): code
@@ -262,7 +227,7 @@ def _conninfo(login: Login, address: str, material: dict[str, str | int]) -> byt
         else {"host": login.certified_name, "hostaddr": address, "port": login.port}
     )
     parameters: dict[str, str | int] = {
-        **_NEUTRAL,
+        **libpq.NEUTRAL,
         **login.options,
         **place,
         "dbname": login.database,
@@ -273,7 +238,7 @@ def _conninfo(login: Login, address: str, material: dict[str, str | int]) -> byt
         "require_auth": _ONLY_LOGIN.get(login.method, _ACCEPTED_LOGINS[login.tls_mode]),
         **material,
     }
-    known = {name: value for name, value in parameters.items() if name in _KNOWN}
+    known = {name: value for name, value in parameters.items() if name in libpq.KNOWN}
     return make_conninfo("", **known).encode()
 
 
@@ -296,9 +261,9 @@ def _identity_files(login: Login) -> Iterator[dict[str, str | int]]:
 def _authorities_file(login: Login) -> Iterator[str]:
     """Yields the path of the authorities to trust; libpq takes them from a file only."""
     if not login.is_verified:
-        yield _NO_FILE
+        yield libpq.NO_FILE
     elif not login.ca:
-        yield next((path for path in _AUTHORITIES if Path(path).is_file()), "system")
+        yield libpq.authorities()
     else:
         with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="reconciler-ca-") as file:
             file.write(login.ca)
@@ -318,7 +283,7 @@ def _read_rows(connection: PGconn, query: str, limit: int, attempt: Attempt) -> 
     connection.set_single_row_mode()
     columns: tuple[str, ...] = ()
     rows: list[tuple[Cell, ...]] = []
-    for result in _results(connection, attempt, by):
+    for result in _results(connection, attempt, by, _Meter(connection, attempt)):
         _expect(result, attempt)
         columns = columns or _columns(result)
         rows += [_row(result, number) for number in range(result.ntuples)]
@@ -372,7 +337,48 @@ def _expect(result: PGresult, attempt: Attempt) -> None:
         raise postgresql_refusals.explain_query(result, attempt)
 
 
-def _results(connection: PGconn, attempt: Attempt, by: float) -> Iterator[PGresult]:
+class _Meter:
+    """Counts what the server sends; libpq itself keeps a whole row, however long it is."""
+
+    __slots__ = ("_before", "_limit_bytes", "_seen", "_socket")
+
+    def __init__(self, connection: PGconn, attempt: Attempt) -> None:
+        self._socket = connection.socket
+        self._limit_bytes = attempt.longest_answer_bytes
+        self._before = self._received()
+        self._seen = 0
+
+    def look(self) -> None:
+        """Called when there is something to read.
+
+        Raises:
+            ConnectionFailed: BodyTooLarge, when more than an attempt reads has come.
+        """
+        received = self._received()
+        if received is None or self._before is None:
+            waiting = array("i", (0,))
+            fcntl.ioctl(self._socket, termios.FIONREAD, waiting)
+            self._seen += waiting[0]
+        else:
+            self._seen = received - self._before
+        if self._seen > self._limit_bytes:
+            raise sql_errors.ANSWER_TOO_LARGE.at(StageName.QUERY)
+
+    def _received(self) -> int | None:
+        """Returns the bytes that came so far, None where only those that wait can be counted."""
+        if not sys.platform.startswith("linux"):
+            return None
+        try:
+            with socket.socket(fileno=os.dup(self._socket)) as same:
+                facts = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED_AT + 8)
+        except OSError:  # a socket in the file system
+            return None
+        return int.from_bytes(facts[_RECEIVED_AT:], sys.byteorder) if facts[_RECEIVED_AT:] else None
+
+
+def _results(
+    connection: PGconn, attempt: Attempt, by: float, meter: _Meter | None = None
+) -> Iterator[PGresult]:
     """Yields what the server answers to the query that was just sent, as it comes in."""
     try:
         while connection.flush():
@@ -381,6 +387,8 @@ def _results(connection: PGconn, attempt: Attempt, by: float) -> Iterator[PGresu
         while True:
             while connection.is_busy():
                 _wait(connection, select.POLLIN, attempt, by)
+                if meter is not None:
+                    meter.look()
                 connection.consume_input()
             result = connection.get_result()
             if result is None:

@@ -121,6 +121,7 @@ def describe(
     addresses: tuple[str, ...],
     ca: str,
     path: str,
+    root: str = "/",
     identity: Identity | None = None,
     password: Secret | None = None,
     authorization: Secret | None = None,
@@ -128,12 +129,13 @@ def describe(
     """Returns the login that a normalised `spec` asks for.
 
     `secrets` maps the JSON pointer of each reference inside `spec` to its value. `path` is where a
-    database in a file lies, absolute; `ca` is the text behind `tls.ca`, or empty; `identity` is
-    what `identity_of` returns, `password` or `authorization` what `sql_token.made` does.
+    database in a file lies, absolute, and `root` the folder that it may not leave; `ca` is the text
+    behind `tls.ca`, or empty; `identity` is what `identity_of` returns, `password` or
+    `authorization` what `sql_token.made` does.
     """
     row = engines.ENGINES[spec["engine"]]
     if row.is_file:
-        return Login(driver=row.driver, database=path)
+        return Login(driver=row.driver, database=path, root=root)
     auth = spec["auth"]
     return Login(
         driver=row.driver,

@@ -7,6 +7,7 @@ the same on every engine. A server's own text appears only behind the code, clea
 
 from __future__ import annotations
 
+from reconciler.clients import sql_words
 from reconciler.clients.attempt import Attempt
 from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
@@ -146,6 +147,11 @@ ELSEWHERE = Meaning(
 TOO_LARGE = Meaning(
     reason=Reason.BODY_TOO_LARGE, message="the server's answer is larger than any real one"
 )
+ANSWER_TOO_LARGE = Meaning(
+    reason=Reason.BODY_TOO_LARGE,
+    message="what the health query gives is too large to be read",
+    hint="choose a `health.query` that gives less",
+)
 NOT_UNDERSTOOD = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server's answer is not understood",
@@ -164,8 +170,12 @@ def login_refused(method: str) -> Meaning:
 def refused(attempt: Attempt, meaning: Meaning, code: str, text: str) -> ConnectionFailed:
     """Returns `meaning` with the server's own words behind it: `... (28P01: password ...)`.
 
-    `code` and `text` are hostile: both are redacted, escaped and cut.
+    `code` and `text` are hostile: both are redacted, escaped and cut. What is said of a health
+    query may hold values of rows, so it is reduced to what `sql_words.about` gives.
     """
+    is_of_login = meaning.reason is Reason.AUTH_FAILED or attempt.stages.last is not StageName.QUERY
+    if attempt.health_query and not is_of_login:
+        text = sql_words.about(text, attempt.health_query)
     words = [attempt.redactor.clean(part, LONGEST_DETAIL) for part in (code, text)]
     detail = ": ".join(word for word in words if word)
     return ConnectionFailed(

@@ -25,6 +25,10 @@ _LONGEST_VALUE_BYTES = 16 * 1024 * 1024
 #: Instructions of SQLite's machine between two looks at the clock, about half a millisecond.
 _INSTRUCTIONS = 10_000
 
+#: `stores.sqlite.APPLICATION_ID`: a state of this tool, in any folder and under any name. It holds
+#: the key of all fingerprints, and the rows of other projects.
+_STATE_MARK = 0x52636E63
+
 _NO_DATABASE = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the file is not a SQLite database, or is damaged",
@@ -105,11 +109,11 @@ def _running(login: Login, query: str, attempt: Attempt) -> Iterator[sqlite3.Cur
 
 
 def _open(login: Login, attempt: Attempt) -> sqlite3.Connection:
-    files.require(login.database)
+    file = files.locate(login.database, login.root)
     patience_s = max(0.0, attempt.end_by - time.monotonic())
     try:
         connection = sqlite3.connect(
-            f"file:{quote(login.database)}?mode=ro",
+            f"file:{quote(file.path)}?mode=ro",
             uri=True,
             timeout=patience_s,
             # an application's pool hands it from thread to thread, never to two at once
@@ -120,13 +124,18 @@ def _open(login: Login, attempt: Attempt) -> sqlite3.Connection:
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE_BYTES)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        # The last one reads the file's header: a query that uses no table would not touch the file.
-        connection.executescript(
-            "PRAGMA query_only = 1; PRAGMA trusted_schema = 0; PRAGMA schema_version"
-        )
+        connection.executescript("PRAGMA query_only = 1; PRAGMA trusted_schema = 0")
+        # Reads the file's header: a query that uses no table would not touch the file.
+        mark = connection.execute("PRAGMA application_id").fetchone()[0]
+        files.confirm(file)
+        if mark == _STATE_MARK:
+            raise files.OWN.at(StageName.QUERY)
     except sqlite3.Error as error:
         connection.close()
         raise _explain(error, attempt) from None
+    except ConnectionFailed:
+        connection.close()
+        raise
     return connection
 
 

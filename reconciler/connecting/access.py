@@ -334,7 +334,13 @@ def open_access(ground: Ground, name: str, *, even_suspended: bool) -> Access:
 def open_store(ground: Ground, opening: Opening) -> Store:
     """Returns the state; the caller closes it."""
     settings = ground.settings
-    return stores.open_store(settings.state_url, opening, keys=settings.keys, now=ground.clock())
+    return stores.open_store(
+        settings.state_url,
+        opening,
+        keys=settings.keys,
+        now=ground.clock(),
+        reach=settings.state_reach,
+    )
 
 
 def end_of(failure: ConnectionFailed) -> LoginEnd:

@@ -101,6 +101,7 @@ async def _examine(
     target: Target, secrets: Mapping[str, Secret], tools: Tools, stages: Stages
 ) -> None:
     spec = target.spec
+    engine, query = spec["engine"], spec["health"]["query"]
     now = time.monotonic()
     end_by = now + durations.parse_duration(spec["health"]["timeout"])
     attempt = Attempt(
@@ -110,8 +111,8 @@ async def _examine(
         connect_by=min(end_by, now + durations.parse_duration(spec["timeout"]["connect"])),
         query_s=durations.parse_duration(spec["timeout"]["query"]),
         end_by=end_by,
+        health_query=query,
     )
-    engine, query = spec["engine"], spec["health"]["query"]
     async with reached(target, secrets, tools, attempt) as login:
 
         def call() -> None:
@@ -147,6 +148,7 @@ async def reached(
         addresses=await _resolve(spec, attempt, tools.hops.network) if hops.is_direct else (),
         ca=tools.read_public(reference) if reference else "",
         path=posixpath.join(tools.root, spec["database"]),
+        root=tools.root,
         **made,
     )
     if hops.is_direct:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from reconciler.errors import ConfigError
 from reconciler.model import Event, FileReading, Observation, Recorded, Ref, Revision, Run
+from reconciler.network import StateReach
 from reconciler.stores.vault import SealedRecord as SealedRecord
 from reconciler.stores.vault import Vault
 from reconciler.values import dataclass
@@ -248,21 +249,36 @@ STORES = {
 }
 
 
-def open_store(url: str, opening: Opening, *, keys: Sequence[bytes] = (), now: datetime) -> Store:
+def open_store(
+    url: str,
+    opening: Opening,
+    *,
+    keys: Sequence[bytes] = (),
+    now: datetime,
+    reach: StateReach = StateReach(),  # noqa: B008 -- frozen
+) -> Store:
     """Opens the store at the SQLAlchemy URL `url`.
 
-    The first of `keys` wraps its fingerprint key, each of them opens it.
+    The first of `keys` wraps its fingerprint key, each of them opens it. `reach` says how far the
+    URL is believed.
 
     Raises:
-        ConfigError: no store has this URL scheme.
+        ConfigError: no store has this URL scheme, or its file lies out of reach.
+        DestinationDenied: its server is at an address that is not contacted.
         StoreError: it cannot be opened, is damaged, or needs a migration.
     """
-    return _implementation(url)(url, opening, keys=keys, now=now)
+    return _implementation(url)(url, opening, keys=keys, now=now, reach=reach)
 
 
 class _Open(Protocol):
     def __call__(
-        self, url: str, opening: Opening, *, keys: Sequence[bytes], now: datetime
+        self,
+        url: str,
+        opening: Opening,
+        *,
+        keys: Sequence[bytes],
+        now: datetime,
+        reach: StateReach,
     ) -> Store: ...
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, func, insert, select
 
 from reconciler.errors import ConfigError, Refused, StoreDamaged
+from reconciler.network import StateReach
 from reconciler.stores import (
     Opening,
     faults,
@@ -42,7 +43,14 @@ def copy_rows(source: Connection, target: Connection) -> None:
             target.execute(insert(table), [dict(row) for row in batch])
 
 
-def restore(url: str, path: str, *, replace: bool = False, now: datetime) -> None:
+def restore(
+    url: str,
+    path: str,
+    *,
+    replace: bool = False,
+    now: datetime,
+    reach: StateReach = StateReach(),  # noqa: B008 -- frozen
+) -> None:
     """Makes the store at `url` equal to the backup file `path`, its lineage and key too.
 
     But for the logins that have failed: servers have counted them and are not set back. What is
@@ -59,9 +67,13 @@ def restore(url: str, path: str, *, replace: bool = False, now: datetime) -> Non
     """
     with _sound_backup(path) as source:
         if urlsplit(url).scheme.startswith("postgresql"):
-            target: Transactions = postgresql.PostgresqlTransactions(postgresql.parse_url(url))
+            target: Transactions = postgresql.PostgresqlTransactions(
+                postgresql.parse_url(url), reach.network
+            )
         else:
-            opened = _sqlite_target(url, source, replace=replace, now=now)
+            opened = _sqlite_target(
+                sqlite_file.parse_path(url, reach), source, replace=replace, now=now
+            )
             if opened is None:
                 return
             target = opened
@@ -90,10 +102,9 @@ def _sound_backup(path: str) -> Iterator[Connection]:
 
 
 def _sqlite_target(
-    url: str, source: Connection, *, replace: bool, now: datetime
+    path: Path | None, source: Connection, *, replace: bool, now: datetime
 ) -> sqlite.SqliteTransactions | None:
     """Opens the file to be replaced; None where there was none and it was made from the backup."""
-    path = sqlite_file.parse_path(url)
     if path is None:
         raise ConfigError("a state in memory cannot be restored", "name a file with `--state`")
     if path.exists():

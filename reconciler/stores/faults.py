@@ -143,10 +143,11 @@ POSTGRESQL: Mapping[str, Fault] = {
     "XX002": _DAMAGED,
 }
 
+#: libpq's own words where the server asks for a password and the URL has none.
+_NO_PASSWORD = "no password supplied"
 #: libpq gives no SQLSTATE for a refused connection; these are pieces of its untranslated texts.
 _CONNECT_TEXTS = (
     ("authentication failed", _LOGIN),
-    ("no password supplied", _LOGIN),
     ("no pg_hba.conf entry", _LOGIN),
     ("role ", _LOGIN),
     ("database ", _NO_DATABASE),
@@ -168,6 +169,8 @@ def postgresql_fault(error: BaseException | None) -> Fault:
     """Returns what an exception of psycopg means."""
     code = getattr(error, "sqlstate", None)
     if code is None:
+        if _NO_PASSWORD in str(error):
+            return _LOGIN
         server_said = str(error).rpartition("FATAL:")[2] if "FATAL:" in str(error) else ""
         known = (fault for piece, fault in _CONNECT_TEXTS if piece in server_said)
         return next(known, _UNREACHABLE)

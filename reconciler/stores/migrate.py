@@ -12,13 +12,19 @@ from itertools import chain, count
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from reconciler.network import StateReach
 from reconciler.stores import Opening, new_file, opening, postgresql, sqlite, sqlite_file, tables
 from reconciler.stores.transactions import LOCK_TIMEOUT_S, Transactions
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def migrate(url: str, *, now: datetime) -> str:
+def migrate(
+    url: str,
+    *,
+    now: datetime,
+    reach: StateReach = StateReach(),  # noqa: B008 -- frozen
+) -> str:
     """Migrates the store at `url` to the newest tables and returns their version.
 
     A store that has them already is left as it is. Before a SQLite file is changed a copy is
@@ -30,10 +36,12 @@ def migrate(url: str, *, now: datetime) -> str:
         Conflict: another process holds it.
     """
     if urlsplit(url).scheme.startswith("postgresql"):
-        transactions: Transactions = postgresql.PostgresqlTransactions(postgresql.parse_url(url))
+        transactions: Transactions = postgresql.PostgresqlTransactions(
+            postgresql.parse_url(url), reach.network
+        )
         path = None
     else:
-        path = sqlite_file.parse_path(url)
+        path = sqlite_file.parse_path(url, reach)
         if path is None:
             raise opening.missing("sqlite://")
         transactions = sqlite.open_file(path, Opening.WRITE)

@@ -8,19 +8,22 @@ every transaction for this purpose (manual, section 9.27.9, `pg_xact_status`).
 
 from __future__ import annotations
 
+import os
+import pwd
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from reconciler.errors import ConfigError, ReconcilerError, StoreUnavailable
+from reconciler.network import NetworkPolicy, StateReach
 from reconciler.redact import escape
-from reconciler.stores import Opening, Store, database, faults, opening, tables
+from reconciler.stores import Opening, Store, database, faults, opening, pinned, tables
 
 tables.live_ref.dialect_options["postgresql"]["where"] = tables.IS_LIVE
 
@@ -40,6 +43,15 @@ _DEFAULTS = {
     "tcp_user_timeout": "60000",
     "gssencmode": "disable",
 }
+#: What libpq would take from elsewhere, beside what it would for any connection to PostgreSQL.
+_NEUTRAL = {
+    "password": "",
+    "require_auth": "!gss,!sspi",
+    "ssl_min_protocol_version": "TLSv1.2",
+    "sslmode": "prefer",
+}
+#: Modes of TLS in which the server must prove who it is.
+_VERIFIED = ("verify-ca", "verify-full")
 #: What a state URL may say beyond that. It can stand in a project file, which comes with a pull
 #: request: nothing that names files of passwords or services, or loads code.
 _OPTIONS = frozenset(_DEFAULTS) | {
@@ -48,13 +60,20 @@ _OPTIONS = frozenset(_DEFAULTS) | {
 }
 
 
-def open_store(url: str, opened: Opening, *, keys: Sequence[bytes], now: datetime) -> Store:
+def open_store(
+    url: str,
+    opened: Opening,
+    *,
+    keys: Sequence[bytes],
+    now: datetime,
+    reach: StateReach = StateReach(),  # noqa: B008 -- frozen
+) -> Store:
     """Opens `postgresql://user:password@host/database`; see `stores.open_store`.
 
     For writing it makes the tables where there are none; older ones are left to `state migrate`,
     because other machines may still run the older program.
     """
-    transactions = PostgresqlTransactions(parse_url(url))
+    transactions = PostgresqlTransactions(parse_url(url), reach.network)
     try:
         meta = opening.open_meta(transactions, opened, keys=keys, now=now)
     except BaseException:
@@ -90,7 +109,11 @@ def parse_url(url: str) -> URL:
 class PostgresqlTransactions:
     """Transactions on one PostgreSQL database."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(
+        self,
+        url: URL,
+        network: NetworkPolicy = NetworkPolicy(),  # noqa: B008 -- frozen
+    ) -> None:
         address = URL.create(
             "postgresql",
             username=url.username,
@@ -100,9 +123,7 @@ class PostgresqlTransactions:
         )
         self._place = address.render_as_string(hide_password=True)
         try:
-            self._engine = create_engine(
-                url, hide_parameters=True, max_overflow=-1, pool_pre_ping=True
-            )
+            self._engine = _make_engine(url, network, self._place)
         except ImportError:
             raise StoreUnavailable(
                 "the driver of PostgreSQL is not installed",
@@ -182,6 +203,46 @@ class PostgresqlTransactions:
             " whether it did is not known",
             "run `reconciler plan` when it is back: it shows what is still to do",
         )
+
+
+def _make_engine(url: URL, network: NetworkPolicy, place: str) -> Engine:
+    """Returns an engine each of whose connections goes to an address that was judged for it.
+
+    Raises:
+        ImportError: the driver is not installed.
+    """
+    from reconciler.clients import libpq
+
+    engine = create_engine(url, hide_parameters=True, max_overflow=-1, pool_pre_ping=True)
+
+    def complete(
+        _dialect: object, _record: object, _args: list[str], told: dict[str, object]
+    ) -> None:
+        user = str(told.get("user") or pwd.getpwuid(os.geteuid()).pw_name)  # as libpq does
+        is_verified = told.get("sslmode") in _VERIFIED
+        given = {
+            **libpq.NEUTRAL,
+            **_NEUTRAL,
+            "sslrootcert": libpq.authorities() if is_verified else libpq.NO_FILE,
+            "sslcertmode": "allow" if "sslcert" in told else "disable",
+            "user": user,
+            "dbname": user,
+            **told,
+        }
+        ways = pinned.places(
+            str(told.get("host") or ""), str(told.get("port") or ""), network, place
+        )
+        given |= {
+            "host": ",".join(way.host for way in ways),
+            "hostaddr": ",".join(way.address for way in ways),
+            "port": ",".join(way.port for way in ways),
+        }
+        told.clear()
+        told.update({name: value for name, value in given.items() if name in known})
+
+    known = libpq.KNOWN | {"context"}
+    event.listen(engine, "do_connect", complete)
+    return engine
 
 
 def _lock(connection: Connection, lock_timeout_s: float) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from reconciler.errors import StoreDamaged, StoreUnavailable
+from reconciler.network import StateReach
 from reconciler.stores import (
     Opening,
     Store,
@@ -35,7 +36,14 @@ APPLICATION_ID = 0x52636E63
 _MEMORY = "file:/reconciler?vfs=memdb"
 
 
-def open_store(url: str, opened: Opening, *, keys: Sequence[bytes], now: datetime) -> Store:
+def open_store(
+    url: str,
+    opened: Opening,
+    *,
+    keys: Sequence[bytes],
+    now: datetime,
+    reach: StateReach = StateReach(),  # noqa: B008 -- frozen
+) -> Store:
     """Opens `sqlite:///path`, or `sqlite://` for memory; see `stores.open_store`.
 
     For writing it makes a missing file and a missing last folder, and migrates older tables after
@@ -45,7 +53,7 @@ def open_store(url: str, opened: Opening, *, keys: Sequence[bytes], now: datetim
     def build(made: Connection) -> None:
         opening.create(made, keys=keys, now=now)
 
-    path = sqlite_file.parse_path(url)
+    path = sqlite_file.parse_path(url, reach)
     if path is None:
         transactions = SqliteTransactions(_MEMORY, "sqlite://", is_memory=True)
     else:

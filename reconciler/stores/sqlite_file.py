@@ -14,15 +14,24 @@ from urllib.parse import quote
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from reconciler import paths
 from reconciler.errors import ConfigError, StoreDamaged, StoreUnavailable
+from reconciler.network import StateReach
 from reconciler.stores import faults, opening
 
+#: The file itself, and what SQLite keeps beside it (https://sqlite.org/tempfiles.html).
+_BESIDE = ("", "-wal", "-shm", "-journal")
 
-def parse_path(url: str) -> Path | None:
+
+def parse_path(
+    url: str,
+    reach: StateReach = StateReach(),  # noqa: B008 -- frozen
+) -> Path | None:
     """Returns the absolute path that a `sqlite:` URL names, None for memory.
 
     Raises:
-        ConfigError: it is no such URL, or has options, which this store does not take.
+        ConfigError: it is no such URL, or has options, which this store does not take; or links
+            lead out of `reach.root`, from the path or from what SQLite keeps beside the file.
     """
     try:
         parsed = make_url(url)
@@ -35,7 +44,30 @@ def parse_path(url: str) -> Path | None:
     if "\0" in (parsed.database or ""):
         raise ConfigError("the state URL cannot be read: no path has a zero byte in it")
     in_memory = parsed.database in (None, "", ":memory:")
-    return None if in_memory else Path(str(parsed.database)).absolute()
+    if in_memory:
+        return None
+    path = Path(str(parsed.database)).absolute()
+    if reach.root:
+        _require_within(path, reach.root)
+    return path
+
+
+def _require_within(path: Path, root: str) -> None:
+    folder = os.path.realpath(root)
+    for suffix in _BESIDE:
+        place = f"{path}{suffix}"
+        if paths.is_beneath(os.path.realpath(place), folder):
+            continue
+        written = os.path.normpath(place)
+        if any(paths.is_beneath(written, each) for each in (root, folder)):
+            raise ConfigError(
+                f"the state store {place} is reached by a link out of the project",
+                "take the link away; RECONCILER_STATE or `--state` may name a place elsewhere",
+            )
+        raise ConfigError(
+            f"the project file names a state store outside of the project: {place}",
+            "name it with RECONCILER_STATE or `--state`, or in the operator file",
+        )
 
 
 def writing_uri(path: Path) -> str:

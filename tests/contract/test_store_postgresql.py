@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+from psycopg import pq
 
 from reconciler.errors import ConfigError, ReconcilerError, StoreUnavailable
 from reconciler.stores import EventQuery, Opening, Store, Write, open_store
@@ -179,3 +181,60 @@ def test_store_opened_for_reading_makes_no_table(postgresql_url: str) -> None:
 )
 def test_url_that_cannot_be_used_is_refused(url: str) -> None:
     assert isinstance(failure(url), ConfigError)
+
+
+def test_libpq_is_told_everything_that_it_would_look_up_elsewhere(
+    postgresql: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A parameter that is left out comes from a variable or from a file of whoever runs this."""
+    told: dict[str, object] = {}
+
+    def connect(*_: object, **parameters: object) -> psycopg.Connection[object]:
+        told.update(parameters)
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(psycopg.Connection, "connect", connect)
+    monkeypatch.setattr(psycopg, "connect", connect)
+    failure(f"postgresql://{HOST}:{postgresql.port}")
+    looked_up = {
+        default.keyword.decode() for default in pq.Conninfo.get_defaults() if default.envvar
+    }
+    # each of a service and of OAuth is used only where a server or a setting names it
+    looked_up -= {"service", *(name for name in looked_up if name.startswith("oauth_"))}
+    assert looked_up - set(told) == set()
+    assert (told["passfile"], told["sslkey"], told["sslrootcert"]) == ("/dev/null/none",) * 3
+
+
+def test_server_is_verified_by_the_authorities_of_this_machine(
+    postgresql: PostgresServer,
+) -> None:
+    url = postgresql.url("postgres").partition("?")[0]
+    assert failure(f"{url}?sslmode=verify-full").message.endswith("cannot be reached")
+
+
+def test_hosts_are_tried_in_turn_and_one_without_address_is_left_out(
+    postgresql: PostgresServer, postgresql_url: str
+) -> None:
+    place = f"{HOST}:{postgresql.port}"
+    before, _, after = postgresql_url.partition(f"@{place}/")
+    hosts = f"host=absent.invalid:1&host={HOST}:1&host={place}"
+    url = f"{before}@/{after}{'&' if '?' in after else '?'}{hosts}"
+    open_store(url, Opening.WRITE, now=NOW).close()
+
+
+def test_name_without_address_is_said() -> None:
+    error = failure("postgresql://u@absent.invalid/s")
+    assert isinstance(error, StoreUnavailable)
+    assert error.message.endswith("cannot be reached: no host of that name is known")
+
+
+def test_login_without_a_name_is_that_of_the_process(postgresql: PostgresServer) -> None:
+    """As libpq has it; the variable that could change it is not asked."""
+    error = failure(f"postgresql://{HOST}:{postgresql.port}/postgres?sslmode=disable")
+    assert error.message.endswith("refuses the login")
+
+
+def test_socket_of_the_server_is_connected_to(postgresql: PostgresServer) -> None:
+    folder = postgresql.socket.rpartition("/")[0]
+    url = f"postgresql://nobody-knows@/postgres?host={folder}&port={postgresql.port}"
+    assert failure(url).message.endswith("refuses the login")

@@ -11,6 +11,7 @@ import pytest
 from reconciler import config, master_keys
 from reconciler.errors import ConfigError
 from reconciler.model import Json
+from reconciler.network import NetworkPolicy, StateReach
 from reconciler.settings import HealthSettings, SecretPolicy, Settings
 
 KEY = master_keys.make().upper()
@@ -40,6 +41,7 @@ def test_defaults_hold_without_a_file(folder: Path) -> None:
         root=str(folder),
         state_url=f"sqlite:///{folder}/.reconciler/state.db",
         is_default_state=True,
+        state_reach=StateReach(root=str(folder)),
         actor="ana",
         secrets=SecretPolicy(root=str(folder)),
     )
@@ -67,6 +69,7 @@ def test_file_says_everything(folder: Path) -> None:
         root=str(folder),
         state_url="postgresql://state.example.com/reconciler",
         is_default_state=False,
+        state_reach=StateReach(root=str(folder)),
         stack="prod",
         actor="ana",
         prune_limit=3,
@@ -82,6 +85,43 @@ def test_flag_wins_over_variable_wins_over_file(folder: Path) -> None:
     assert load(folder).stack == "file"
     assert load(folder, RECONCILER_STACK="variable").stack == "variable"
     assert load(folder, {"stack.name": "flag"}, RECONCILER_STACK="variable").stack == "flag"
+
+
+_ELSEWHERE = "postgresql://state.example.com/reconciler"
+
+
+def operated(folder: Path, text: str) -> str:
+    """Returns the path of an operator file that says `text`."""
+    file = folder / "operator.toml"
+    file.write_text(text)
+    file.chmod(0o600)
+    return str(file)
+
+
+def test_operator_file_says_where_the_state_is_unless_the_command_does(folder: Path) -> None:
+    file = operated(folder, f'[state]\nurl = "{_ELSEWHERE}"\n')
+    settings = load(folder, RECONCILER_OPERATOR_CONFIG=file)
+    assert (settings.state_url, settings.is_default_state) == (_ELSEWHERE, False)
+    assert settings.state_reach == StateReach()
+    told = load(folder, RECONCILER_OPERATOR_CONFIG=file, RECONCILER_STATE="sqlite:////srv/s.db")
+    assert (told.state_url, told.state_reach) == ("sqlite:////srv/s.db", StateReach())
+    (folder / "reconciler.toml").write_text(f'[state]\nurl = "{_ELSEWHERE}"\n')
+    assert load(folder, RECONCILER_OPERATOR_CONFIG=file).state_reach == StateReach()
+
+
+def test_state_of_the_operator_file_must_be_one(folder: Path) -> None:
+    file = operated(folder, '[state]\nurl = "nonsense"\n')
+    with pytest.raises(ConfigError, match=r"operator.toml: `state.url` must be an SQLAlchemy URL"):
+        load(folder, RECONCILER_OPERATOR_CONFIG=file)
+
+
+def test_state_of_the_project_file_reaches_as_far_as_connections(folder: Path) -> None:
+    (folder / "reconciler.toml").write_text(f'[state]\nurl = "{_ELSEWHERE}"\n')
+    file = operated(folder, '[network]\nprofile = "restricted"\n')
+    settings = load(folder, RECONCILER_OPERATOR_CONFIG=file)
+    assert settings.network.own != ()
+    network = NetworkPolicy(is_restricted=True)
+    assert settings.state_reach == StateReach(root=str(folder), network=network)
 
 
 def test_nearest_file_above_holds(folder: Path) -> None:

@@ -8,6 +8,7 @@ counted before there is any endpoint and after all are gone.
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 import sys
 import threading
@@ -17,10 +18,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 
+import duckdb
 import pytest
 
 from reconciler import reconcile
 from reconciler.model import Json, JsonObject, Observation, Outcome
+from tests.corpus.zygote import Zygote
 from tests.reliability import stages
 from tests.reliability.figures import Record
 from tests.reliability.stages import World
@@ -34,7 +37,12 @@ from tests.servers.http import (
     http_server,
     silent_server,
 )
+from tests.servers.mariadb import PASSWORD, MariadbServer, mariadb
+from tests.servers.postgresql import PostgresServer, postgresql
 from tests.servers.sql_peers import Conversation, sql_peer
+from tests.servers.sql_specs import mariadb_spec
+
+__all__ = ["mariadb", "postgresql"]
 
 DEADLINE_S = 1.0
 #: The promise is one second; a machine that runs other tests meanwhile gets more.
@@ -308,3 +316,55 @@ def test_every_check_ends_by_its_deadline_and_leaves_nothing(world: World, figur
     figure("P11", "hostile endpoints", len(found), "left over", 0)
     figure("P11", "s over the deadline at most", max(0.0, over), "s for the whole pass", took)
     figure("P11", "MiB of growth", growth)
+
+
+#: Of resident memory, above a check of one number; three times what is read of an answer at most.
+ANSWER_MIB = 100
+_WIDE = ", ".join(["repeat('x', 15000000)"] * 8)
+
+
+def _peak(
+    command: Zygote, folder: Path, spec: JsonObject, query: str, password: str
+) -> tuple[str, float]:
+    """Returns the reason of a check, and the memory that it took at most."""
+    manifest = {"apiVersion": "reconciler/v1", "kind": "SqlConnection"}
+    spec = {**spec, "health": {"query": query, "timeout": "30s"}}
+    text = json.dumps({**manifest, "metadata": {"name": "wide"}, "spec": spec})
+    (folder / "wide.yaml").write_text(text)
+    argv = ("apply", "--health", "all", "-o", "json")
+    ended = command(*argv, folder=folder, env={"DATABASE_PASSWORD": password, "A": password})
+    check = json.loads(ended.stdout)["health"]["checks"][0]
+    return check["observation"]["reason"], ended.peak_mib
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+def test_answer_of_a_query_takes_no_more_memory_than_is_read(
+    engine: str, command: Zygote, tmp_path: Path, request: pytest.FixtureRequest, figure: Record
+) -> None:
+    spec: JsonObject
+    if engine == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgresql")
+        auth = {"method": "password", "username": server.superuser, "password": {"env": "A"}}
+        place = {"host": "127.0.0.1", "port": server.port, "database": "postgres"}
+        spec = {"engine": engine, **place, "auth": auth, "tls": {"mode": "disable"}}
+        password = server.password
+    else:
+        other: MariadbServer = request.getfixturevalue("mariadb")
+        spec, password = mariadb_spec(other, tls={"mode": "require"}), PASSWORD
+        spec["auth"]["password"] = {"env": "A"}
+    small, before = _peak(command, tmp_path, spec, "select 1", password)
+    wide, after = _peak(command, tmp_path, spec, f"select {_WIDE}", password)
+    assert (small, wide) == ("Ok", "BodyTooLarge")
+    assert after - before < ANSWER_MIB
+    by_hand = command("query", "wide", f"select {_WIDE}", folder=tmp_path, env={"A": password})
+    assert b"BodyTooLarge" in by_hand.stderr
+    figure("P11", "MiB of growth by a wide row", max(0.0, after - before))
+
+
+def test_query_of_a_file_collects_no_more_than_it_may(command: Zygote, tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "data.db")) as connection:
+        connection.execute("create table item (id integer)")
+    spec: JsonObject = {"engine": "duckdb", "database": "data.db"}
+    query = "select list(range) from range(100000000)"
+    assert _peak(command, tmp_path, spec, query, "")[0] == "BodyTooLarge"

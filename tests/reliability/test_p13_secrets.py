@@ -11,13 +11,15 @@ import base64
 import json
 import pickle
 import random  # noqa: TID251 -- a failure names the seed
+import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+import duckdb
 import pytest
 
 from reconciler.clients import sql
@@ -250,3 +252,64 @@ def test_secrets_are_taken_out_of_any_text(figure: Record, is_soak: bool) -> Non
         assert leaks({"secret": secret}, {"text": shown.encode()}) == [], (seed, case, names)
         assert MASK in shown or limit < len(text), (seed, case, names)
     figure("P13", "random texts with secrets", cases)
+
+
+def test_state_of_a_pull_request_gets_no_password_of_the_home_folder(
+    tmp_path: Path, command: Zygote, figure: Record
+) -> None:
+    """libpq would look one up for any server, and send it as it is where that asks for it so."""
+    folder, secret = tmp_path / "project", make_canary("/+=-_")
+    folder.mkdir()
+    (tmp_path / ".pgpass").write_text(f"*:*:*:*:{secret}\n")
+    (tmp_path / ".pgpass").chmod(0o600)
+    (tmp_path / ".pg_service.conf").write_text(f"[any]\npassword={secret}\n")
+    with sql_peer(lambda client: _ask_for_the_password(client, b"")) as peer:
+        url = f"postgresql://u@127.0.0.1:{peer.port}/s?sslmode=disable"
+        (folder / "reconciler.toml").write_text(f'[state]\nurl = "{url}"\n')
+        ended = command(
+            *("state", "info"),
+            folder=folder,
+            env={"PGSERVICE": "any", "PGPASSWORD": secret, "HOME": str(tmp_path)},
+        )
+        assert peer.connections >= 1, ended.text
+    assert ended.code == 5
+    assert leaks({"password": secret}, {"sent": bytes(peer.received)}) == []
+    figure("P13", "servers that ask for a password", 1, "secrets sent", 0)
+
+
+_LEAKING = {
+    "duckdb": "select cast((select secret from t limit 1) as int)",
+    "sqlite": "select json_extract('{}', (select secret from t limit 1))",
+}
+
+
+def _fill(folder: Path, engine: str, secret: str) -> None:
+    opened = duckdb.connect if engine == "duckdb" else sqlite3.connect
+    with closing(opened(str(folder / f"{engine}.db"))) as connection:
+        connection.execute("create table t (secret text)")
+        connection.execute("insert into t values (?)", (secret,))
+        connection.commit()
+
+
+def test_check_that_fails_shows_nothing_of_rows(
+    tmp_path: Path, command: Zygote, figure: Record
+) -> None:
+    """A text that quotes a value would go into the log of whoever checks, and into the state."""
+    secret = make_canary()
+    folder = tmp_path / "project"
+    (folder / "manifests").mkdir(parents=True)
+    for engine, query in _LEAKING.items():
+        _fill(folder, engine, secret)
+        spec = {"engine": engine, "database": f"{engine}.db", "health": {"query": query}}
+        manifest = {"apiVersion": "reconciler/v1", "kind": "SqlConnection"}
+        text = json.dumps({**manifest, "metadata": {"name": engine}, "spec": spec})
+        (folder / "manifests" / f"{engine}.yaml").write_text(text)
+    shown = {}
+    for argv in (("apply",), ("health", "-v"), ("status", "-o", "json"), ("events",)):
+        shown[" ".join(argv)] = command(*argv, folder=folder).text.encode()
+    shown["state"] = (folder / ".reconciler" / "state.db").read_bytes()
+    assert shown["apply"].count(b"QueryFailed") >= len(_LEAKING)
+    assert leaks({"row": secret}, shown) == []
+    by_hand = command("query", "duckdb", _LEAKING["duckdb"], folder=folder)
+    assert secret in by_hand.text  # else nothing was tested
+    figure("P13", "texts about failed checks", len(shown), "secrets shown", 0)

@@ -305,6 +305,58 @@ def test_neither_client_secret_nor_token_goes_elsewhere(
     figure("P15", "ways to lead a credential elsewhere", 1, "bytes that arrived there", 0)
 
 
+def _consents(provider: Provider) -> dict[str, JsonObject]:
+    """Returns by method an `auth` that a person has to agree to."""
+    code = {
+        "method": "oauth2",
+        "grant": "authorizationCode",
+        "clientId": "crm",
+        "clientAuthentication": {"method": "basic", "secret": {"env": "CRM_TOKEN"}},
+        "tokenUrl": provider.token_url,
+        "authorizationUrl": provider.authorization_url,
+        "redirectUrl": "http://127.0.0.1:8765/callback",
+    }
+    signed = {
+        "method": "oauth1",
+        "consumerKey": "crm",
+        "consumerSecret": {"env": "CRM_TOKEN"},
+        "consent": {
+            "requestTokenUrl": provider.token_url,
+            "authorizationUrl": provider.authorization_url,
+            "accessTokenUrl": provider.token_url,
+            "redirectUrl": "http://127.0.0.1:8765/callback",
+        },
+    }
+    return {"oauth2": code, "oauth1": signed}
+
+
+@pytest.mark.parametrize("method", ["oauth2", "oauth1"])
+def test_person_is_not_sent_to_a_page_without_a_grant(
+    method: str, scene: Scene, provider: Provider, figure: Record
+) -> None:
+    """Whoever agrees there plants an account of theirs, which the connection would then use."""
+    place = urlsplit(provider.token_url)
+    scene.grant(f"http://127.0.0.1:{scene.server.port}", f"127.0.0.1:{place.port}")
+    auth = _consents(provider)[method]
+    scene.declare({**base(scene), "auth": auth})
+    assert b"ConsentRequired" in scene.run("apply", guarded=True).stdout
+
+    away = {"authorizationUrl": f"http://127.0.0.2:{scene.sink.port}/authorize"}
+    moved = (
+        {**auth, **away} if method == "oauth2" else {**auth, "consent": {**auth["consent"], **away}}
+    )
+    scene.declare({**base(scene), "auth": moved})
+    ended = scene.run("apply", guarded=True)
+    assert ended.code == 8
+    assert "lets a person be asked at http://127.0.0.2:" in ended.text
+    scene.run("apply", "--health", "none", guarded=False)
+    ended = scene.run("authorize", "crm", "--no-browser", "--within", "1s", guarded=True)
+    assert (ended.code, ended.stdout) == (8, b""), ended.text
+    assert b"lets a person be asked at" in scene.run("describe", "crm", guarded=True).stdout
+    scene.assert_kept()
+    figure("P15", "ways to plant another account", 1)
+
+
 def test_refusal_shows_no_secret(scene: Scene) -> None:
     scene.declare(another_host(scene))
     ended = scene.run("apply", "-o", "json", guarded=True)

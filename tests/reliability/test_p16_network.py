@@ -276,3 +276,86 @@ def test_listed_addresses_are_contacted_in_the_restricted_profile(
     _, reasons = run(command, folder, "apply", network=network)
     assert reasons.pop("a1") == "DestinationDenied"
     assert "DestinationDenied" not in reasons.values()
+
+
+def keep_state(folder: Path, url: str) -> None:
+    (folder / "reconciler.toml").write_text(f'[state]\nurl = "{url}"\n')
+
+
+def seek_state(
+    command: Zygote, folder: Path, network: str = "", prelude: str = "", **env: str
+) -> Ended:
+    """Returns how a command ended that can do nothing without the state."""
+    file = folder.parent / "operator.toml"
+    file.write_text(f"{network}\n")
+    file.chmod(0o600)
+    env["RECONCILER_OPERATOR_CONFIG"] = str(file)
+    return command("state", "info", folder=folder, env=env, prelude=prelude)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "0", "0x0", "[::]", "[::ffff:0.0.0.0]", "0.0.0.1"])
+def test_state_is_not_sought_at_an_address_that_is_never_contacted(
+    host: str, command: Zygote, folder: Path, everywhere: Sink, figure: Record
+) -> None:
+    """Linux connects to itself where no address is given, so that a packet would be seen."""
+    url = f"postgresql://u:p@{host}:{everywhere.port}/s"
+    keep_state(folder, url)
+    for ended in (
+        seek_state(command, folder),
+        seek_state(command, folder, RECONCILER_STATE=url),
+        seek_state(command, folder, f'[state]\nurl = "{url}"'),
+    ):
+        assert (ended.code, everywhere.connections) == (8, 0), ended.text
+        assert "is an unspecified address, which is never contacted" in ended.text
+    figure("P16", "places of the state", 3, "packets", 0)
+
+
+def test_state_of_the_project_file_is_restricted_as_connections_are(
+    command: Zygote, folder: Path, everywhere: Sink, figure: Record
+) -> None:
+    restricted = f"[network]\n{RESTRICTED}"
+    for host in ("127.0.0.1", "2130706433", "[::1]", "localhost", "[::ffff:127.0.0.1]"):
+        keep_state(folder, f"postgresql://u:p@{host}:{everywhere.port}/s")
+        ended = seek_state(command, folder, restricted)
+        assert (ended.code, everywhere.connections) == (8, 0), ended.text
+        assert "a loopback address, which the profile `restricted` does not contact" in ended.text
+    for place in ("?host=/run/x", "?host=@x", "", f"?host=8.8.8.8&host=127.1:{everywhere.port}"):
+        keep_state(folder, f"postgresql:///s{place}")
+        ended = seek_state(command, folder, restricted)
+        assert (ended.code, everywhere.connections) == (8, 0), ended.text
+    figure("P16", "places of the state", 9, "packets", 0)
+
+
+def test_state_that_is_no_word_of_the_project_file_may_be_internal(
+    command: Zygote, folder: Path, everywhere: Sink
+) -> None:
+    """Else nothing was tested; whoever runs the command, or the machine, knows where it is."""
+    url = f"postgresql://u:p@127.0.0.1:{everywhere.port}/s?sslmode=disable"
+    restricted = f"[network]\n{RESTRICTED}"
+    seek_state(command, folder, restricted, RECONCILER_STATE=url)
+    seek_state(command, folder, f'[state]\nurl = "{url}"\n{restricted}')
+    keep_state(folder, url)
+    seek_state(command, folder)
+    seek_state(command, folder, f'{restricted}\nallow = ["127.0.0.1:{everywhere.port}"]')
+    assert everywhere.connections == 4
+
+
+def test_state_is_contacted_where_it_was_judged(
+    command: Zygote, folder: Path, figure: Record
+) -> None:
+    with sink("127.0.0.1") as good, sink("127.0.0.2", good.port) as bad:
+        prelude = f"NAMES = {{'flips.test': [['127.0.0.1'], ['127.0.0.2']]}}\n{_RESOLVER}"
+        keep_state(folder, f"postgresql://u:p@flips.test:{good.port}/s?sslmode=disable")
+        network = f'[network]\n{RESTRICTED}\nallow = ["127.0.0.1"]'
+        seek_state(command, folder, network, prelude)
+        assert (good.connections, bad.connections) == (1, 0)
+    figure("P16", "names that change their answer", 1, "packets", 0)
+
+
+def test_state_of_the_operator_is_not_moved_by_the_project(
+    command: Zygote, folder: Path, everywhere: Sink
+) -> None:
+    keep_state(folder, f"postgresql://u:p@127.0.0.1:{everywhere.port}/s?sslmode=disable")
+    ended = seek_state(command, folder, '[state]\nurl = "sqlite:///kept.db"')
+    assert (ended.code, everywhere.connections) == (2, 0)
+    assert "`state.url` differs from the one of the operator file" in ended.text

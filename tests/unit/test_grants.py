@@ -154,7 +154,7 @@ def test_socket_is_a_destination() -> None:
     assert sending.denied(make_grants("api.example.com"), REF, spec)
 
 
-def test_servers_that_give_tokens_count_and_browsers_do_not() -> None:
+def test_servers_that_give_tokens_and_where_a_person_agrees_count() -> None:
     auth = {
         "method": "bearer",
         "token": {"env": "CLIENT_SECRET"},
@@ -168,6 +168,7 @@ def test_servers_that_give_tokens_count_and_browsers_do_not() -> None:
         "/auth/token https://api.example.com:443",
         "/auth/token https://login.example.com:443",
         "/auth/token https://legacy.example.com:443",
+        "/auth/token https://login.example.com:444",
     ]
 
 

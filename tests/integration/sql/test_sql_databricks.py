@@ -83,16 +83,13 @@ def test_a_wrong_token_is_sent_once(check: CheckWith) -> None:
         pytest.param(
             {"database": "elsewhere"},
             Reason.DATABASE_MISSING,
-            (
-                "the server has no such database"
-                " (NO_SUCH_CATALOG_EXCEPTION: Catalog 'elsewhere' was not found.)"
-            ),
+            ("the server has no such database (NO_SUCH_CATALOG_EXCEPTION)"),
             id="catalog",
         ),
         pytest.param(
             {"options": {"warehouse": "0"}},
             Reason.DATABASE_MISSING,
-            "there is no such warehouse (RESOURCE_DOES_NOT_EXIST: no such warehouse)",
+            "there is no such warehouse (RESOURCE_DOES_NOT_EXIST)",
             id="warehouse",
         ),
         pytest.param(
@@ -100,20 +97,20 @@ def test_a_wrong_token_is_sent_once(check: CheckWith) -> None:
             Reason.QUERY_FAILED,
             (
                 "the server refuses the health query"
-                " (TABLE_OR_VIEW_NOT_FOUND: The table `nothing` cannot be found.)"
+                " (TABLE_OR_VIEW_NOT_FOUND: no such table: nothing)"
             ),
             id="table",
         ),
         pytest.param(
             {"health": {"query": "select * from forbidden"}},
             Reason.PERMISSION_DENIED,
-            "the user lacks a permission (INSUFFICIENT_PERMISSIONS: Insufficient privileges)",
+            "the user lacks a permission (INSUFFICIENT_PERMISSIONS)",
             id="permission",
         ),
         pytest.param(
             {"health": {"query": "select odd"}},
             Reason.QUERY_FAILED,
-            ("the server refuses the health query (BAD_REQUEST: something without a class)"),
+            ("the server refuses the health query (BAD_REQUEST)"),
             id="without a class",
         ),
         pytest.param(

@@ -10,7 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reconciler.model import JsonObject, Outcome, Reason
+from reconciler import stores
+from reconciler.model import JsonObject, Observation, Outcome, Reason
+from tests.factories import NOW
 from tests.servers.sql_specs import Check, names_of
 
 
@@ -212,3 +214,95 @@ def test_a_locked_database_is_waited_for_until_the_deadline(tmp_path: Path, chec
     found = check(file_spec("sqlite", "data.db", "select id from item", timeout="300ms"))
     writer.close()
     assert found.reason in (Reason.SERVER_ERROR, Reason.READ_TIMEOUT)
+
+
+SECRET_ROWS = "select count(*) from item"
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Path:
+    """Gives a folder beside the project; checks run in the folder `tmp_path` otherwise."""
+    made = tmp_path.parent / f"{tmp_path.name}-away"
+    made.mkdir()
+    return made
+
+
+def denied(found: Observation, why: str) -> bool:
+    assert (found.outcome, found.reason) == (Outcome.INCONCLUSIVE, Reason.DESTINATION_DENIED)
+    return found.message == why
+
+
+AWAY = "a link leads from the database file out of the project"
+OWN = "the database file belongs to this tool"
+
+
+@both
+@pytest.mark.parametrize("at", ["file", "folder", "chain"])
+def test_a_link_out_of_the_project_is_not_followed(
+    tmp_path: Path, away: Path, check: Check, engine: str, at: str
+) -> None:
+    MAKE[engine](away / "data.db")
+    (tmp_path / "in").mkdir()
+    path = {"file": "data.db", "folder": "out/data.db", "chain": "in/hop.db"}[at]
+    (tmp_path / "out").symlink_to(away)
+    (tmp_path / "data.db").symlink_to(away / "data.db")
+    (tmp_path / "in" / "hop.db").symlink_to("../data.db")
+    assert denied(check(file_spec(engine, path, SECRET_ROWS)), AWAY)
+
+
+@both
+def test_a_link_inside_the_project_is_followed(tmp_path: Path, check: Check, engine: str) -> None:
+    MAKE[engine](tmp_path / "data.db")
+    (tmp_path / "again.db").symlink_to("data.db")
+    assert check(file_spec(engine, "again.db", SECRET_ROWS)).reason is Reason.OK
+
+
+@both
+def test_a_link_to_what_this_tool_keeps_is_not_followed(
+    tmp_path: Path, check: Check, engine: str
+) -> None:
+    (tmp_path / ".reconciler").mkdir()
+    MAKE[engine](tmp_path / ".reconciler" / "state.db")
+    (tmp_path / "data.db").symlink_to(".reconciler/state.db")
+    (tmp_path / "folder").symlink_to(".reconciler")
+    for path in ("data.db", "folder/state.db"):
+        assert denied(check(file_spec(engine, path, SECRET_ROWS)), OWN)
+
+
+def test_a_state_under_any_name_is_not_read(tmp_path: Path, check: Check) -> None:
+    """It may be kept elsewhere in the project, or have a second name that is no link by itself."""
+    stores.open_store(f"sqlite:///{tmp_path}/kept.db", stores.Opening.WRITE, now=NOW).close()
+    (tmp_path / "data.db").hardlink_to(tmp_path / "kept.db")
+    for path in ("kept.db", "data.db"):
+        assert denied(check(file_spec("sqlite", path, "select * from meta")), OWN)
+
+
+@both
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".wal"])
+def test_a_link_beside_the_file_is_not_followed(
+    tmp_path: Path, away: Path, check: Check, engine: str, suffix: str
+) -> None:
+    MAKE[engine](tmp_path / "data.db")
+    (tmp_path / f"data.db{suffix}").symlink_to(away / "made")
+    assert denied(check(file_spec(engine, "data.db", SECRET_ROWS)), AWAY)
+    assert list(away.iterdir()) == []
+
+
+@both
+def test_a_link_that_is_put_in_the_way_is_noticed_before_the_query(
+    tmp_path: Path, away: Path, check: Check, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the judgement and the library's own opening by name."""
+    MAKE[engine](away / "data.db")
+    MAKE[engine](tmp_path / "data.db")
+    access = os.access
+
+    def swap(path: str, mode: int) -> bool:
+        allowed = access(path, mode)
+        (tmp_path / "data.db").unlink()
+        (tmp_path / "data.db").symlink_to(away / "data.db")
+        return allowed
+
+    monkeypatch.setattr("reconciler.clients.files.os.access", swap)
+    found = check(file_spec(engine, "data.db", SECRET_ROWS))
+    assert denied(found, "the database file was exchanged while it was opened")

@@ -147,10 +147,7 @@ def test_a_query_that_writes_is_refused(mariadb: MariadbServer, check: Check) ->
     found = check(mariadb_spec(mariadb, health={"query": query}))
     assert (found.reason, found.message) == (
         Reason.QUERY_FAILED,
-        (
-            "the health query writes, and is run read-only"
-            " (1792: Cannot execute statement in a READ ONLY transaction)"
-        ),
+        ("the health query writes, and is run read-only (1792)"),
     )
 
 
@@ -165,11 +162,7 @@ def test_a_table_that_may_not_be_read_is_a_missing_permission(
     found = check(mariadb_spec(mariadb, health={"query": "select * from hidden"}))
     assert (found.reason, found.message) == (
         Reason.PERMISSION_DENIED,
-        (
-            "the user lacks a permission"
-            " (1142: SELECT command denied to user 'report'@'127.0.0.1'"
-            " for table `orders`.`hidden`)"
-        ),
+        ("the user lacks a permission (1142: hidden)"),
     )
 
 
@@ -196,3 +189,9 @@ def test_option_files_change_nothing(
     for name in ("MYSQL_HOST", "MYSQL_PWD", "MYSQL_TCP_PORT", "USER", "LOGNAME"):
         monkeypatch.setenv(name, "nonsense")
     assert check(mariadb_spec(mariadb)).reason is Reason.OK
+
+
+def test_a_failed_query_shows_nothing_of_rows(mariadb: MariadbServer, check: Check) -> None:
+    query = "select extractvalue(1, concat('~', (select 'open row' from item limit 1)))"
+    found = check(mariadb_spec(mariadb, health={"query": query}))
+    assert found.message == "the server refuses the health query (1105: syntax error)"

@@ -188,10 +188,7 @@ def test_a_query_that_writes_is_refused(plain_database: Database, check: Check) 
     found = check(plain_database.spec(health={"query": query}))
     assert (found.reason, found.message) == (
         Reason.QUERY_FAILED,
-        (
-            "the health query writes, and is run read-only"
-            " (25006: cannot execute SELECT in a read-only transaction)"
-        ),
+        ("the health query writes, and is run read-only (25006)"),
     )
 
 
@@ -199,10 +196,7 @@ def test_a_query_is_one_statement(plain_database: Database, check: Check) -> Non
     found = check(plain_database.spec(health={"query": "select 1; select 2"}))
     assert (found.reason, found.message) == (
         Reason.QUERY_FAILED,
-        (
-            "the server refuses the health query"
-            " (42601: cannot insert multiple commands into a prepared statement)"
-        ),
+        ("the server refuses the health query (42601)"),
     )
 
 
@@ -212,7 +206,7 @@ def test_a_table_that_may_not_be_read_is_a_missing_permission(
     found = check(plain_database.spec(health={"query": "select * from hidden"}))
     assert (found.reason, found.message) == (
         Reason.PERMISSION_DENIED,
-        "the user lacks a permission (42501: permission denied for table hidden)",
+        "the user lacks a permission (42501: hidden)",
     )
 
 
@@ -273,4 +267,12 @@ def test_a_server_that_is_full_is_a_server_error(
     assert (found.reason, found.message) == (
         Reason.SERVER_ERROR,
         f'the server has too many connections (53300: too many connections for role "{role}")',
+    )
+
+
+def test_a_failed_query_shows_nothing_of_rows(plain_database: Database, check: Check) -> None:
+    query = "select cast((select 'open row ' || id from item limit 1) as int)"
+    found = check(plain_database.spec(health={"query": query}))
+    assert found.message == (
+        "the server refuses the health query (22P02: a value cannot be converted)"
     )

@@ -163,36 +163,27 @@ def test_a_wrong_role_is_said(check: CheckWith) -> None:
         (
             "select * from nothing",
             Reason.QUERY_FAILED,
-            "the server refuses the health query (002003: Object 'NOTHING' does not exist)",
+            "the server refuses the health query (002003: no such table: nothing)",
         ),
         (
             "select * from tables",
             Reason.QUERY_FAILED,
-            (
-                "the health query needs a warehouse, and there is none"
-                " (000606: No active warehouse selected)"
-            ),
+            ("the health query needs a warehouse, and there is none (000606)"),
         ),
         (
             "select * from quota",
             Reason.SERVER_ERROR,
-            (
-                "the warehouse is suspended and cannot be resumed"
-                " (090073: Warehouse 'COMPUTE' cannot be resumed)"
-            ),
+            ("the warehouse is suspended and cannot be resumed (090073)"),
         ),
         (
             "select * from forbidden",
             Reason.PERMISSION_DENIED,
-            "the user lacks a permission (003001: Insufficient privileges)",
+            "the user lacks a permission (003001)",
         ),
         (
             "select 'late'",
             Reason.READ_TIMEOUT,
-            (
-                "the health query does not finish in time"
-                " (000630: Statement reached its statement or warehouse timeout)"
-            ),
+            ("the health query does not finish in time (000630)"),
         ),
     ],
 )
