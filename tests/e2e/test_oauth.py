@@ -444,15 +444,15 @@ def authorized(project: Project, provider: Provider, **fields: Json) -> Ended:
     return ended
 
 
-@pytest.mark.parametrize("revokes_access", [True, False])
+@pytest.mark.parametrize("kinds", [("refresh_token", "access_token"), ("refresh_token",)], ids=len)
 def test_a_token_is_given_back_and_forgotten(
-    project: Project, provider: Provider, *, revokes_access: bool
+    project: Project, provider: Provider, kinds: tuple[str, ...]
 ) -> None:
-    provider.revokes_access = revokes_access
+    provider.takes_back = frozenset(kinds)
     authorized(project, provider, revocationUrl=provider.revocation_url)
     ended = project("authorize", "crm", "--revoke")
     assert (ended.code, ended.stderr) == (0, "revoked the token of `ApiConnection/default/crm`\n")
-    assert [token[:3] for token in provider.revoked] == ["rt-", "at-"][: 1 + revokes_access]
+    assert [token[:3] for token in provider.revoked] == ["rt-", "at-"][: len(kinds)]
     assert ("revoked", "crm", "Revoked") in project.events()
     asked = len(provider.asked)
     assert found(project.data("health", code=11))[1:] == ("ConsentRequired", "auth")
@@ -461,10 +461,38 @@ def test_a_token_is_given_back_and_forgotten(
     assert (again.code, "no token of" in again.stderr) == (2, True)
 
 
+def test_a_refresh_token_that_is_not_taken_back_is_kept(
+    project: Project, provider: Provider
+) -> None:
+    provider.takes_back = frozenset({"access_token"})
+    authorized(project, provider, revocationUrl=provider.revocation_url)
+    ended = project("authorize", "crm", "--revoke")
+    assert (ended.code, "unsupported_token_type" in ended.stderr) == (11, True)
+    assert found(project.data("health")) == ("ACTIVE", "Ok", "query")
+
+
+def test_a_token_is_given_back_to_nobody_else(project: Project, provider: Provider) -> None:
+    auth = by_browser(provider, closed_port(), revocationUrl=provider.revocation_url)
+    project.declare(connection(provider, auth))
+    project("apply")
+    consent = Consent(project)
+    browse(consent.address)
+    assert consent.ended().code == 0
+    with oauth_server() as other:
+        elsewhere = {"tokenUrl": other.token_url, "revocationUrl": other.revocation_url}
+        project.declare(connection(provider, {**auth, **elsewhere}))
+        project("apply")
+        ended = project("authorize", "crm", "--revoke")
+        assert (ended.code, "another client or server" in ended.stderr) == (2, True)
+        assert (other.revoked, provider.revoked) == ([], [])
+
+
 def test_a_token_that_is_not_taken_back_is_kept(project: Project, provider: Provider) -> None:
     authorized(project, provider, revocationUrl=f"{provider.url}/nowhere")
     ended = project("authorize", "crm", "--revoke")
-    assert (ended.code, "404" in ended.stderr) == (11, True)
+    assert (ended.code, "404" in ended.stderr, "`revocationUrl`" in ended.stderr) == (11,) + 2 * (
+        True,
+    )
     assert found(project.data("health")) == ("ACTIVE", "Ok", "query")
 
 
