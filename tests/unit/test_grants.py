@@ -117,6 +117,19 @@ def test_refusal_names_the_field_and_the_destination() -> None:
     assert raised.value.hint == sending.HINT
 
 
+def test_refusal_names_where_a_person_would_be_asked() -> None:
+    auth = {
+        "method": "bearer",
+        "token": {"env": "CLIENT_SECRET"},
+        "authorizationUrl": "https://other.example.com/authorize",
+    }
+    (found,) = sending.denied(make_grants("api.example.com"), REF, make_spec(auth=auth))
+    assert sending.message(found) == (
+        "no grant of the operator file lets a person be asked at https://other.example.com:443 for"
+        " what the secret in `auth.token` is used for"
+    )
+
+
 def test_connection_without_secrets_needs_no_grant() -> None:
     sending.require(make_grants("b.example"), REF, make_spec(auth={"method": "none"}))
 
