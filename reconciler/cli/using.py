@@ -6,7 +6,7 @@ changes anything at the other end unless it is told to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -31,6 +31,10 @@ _MOST_ROWS = 100_000
 #: A body is held in memory; a file of this size can be sent.
 _MOST_BYTES = 16 * 1024 * 1024
 _READING = ("GET", "HEAD", "OPTIONS")
+#: Headers by which servers take another method than the request's; some read `_` as `-`.
+_OVERRIDES = frozenset({
+    "x-http-method-override", "x-http-method", "x-method-override", "x-original-method",
+})  # fmt: skip
 _METHODS = (*_READING, "POST", "PUT", "PATCH", "DELETE")
 #: The first status that says that something is wrong (RFC 9110, section 15).
 _FIRST_ERROR = 400
@@ -106,7 +110,11 @@ def query(
     help="One more header; never a credential.",
 )
 @click.option("--data", metavar="@FILE|-", help="A file to send as body, or standard input.")
-@click.option("--write", is_flag=True, help="Allow methods other than GET, HEAD and OPTIONS.")
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Allow a body, and methods other than GET, HEAD and OPTIONS.",
+)
 @click.option("--allow-errors", is_flag=True, help="Exit 0 even where the status is 400 or more.")
 @_even_suspended()
 @output_option(tuple(formats.REQUEST))
@@ -132,11 +140,29 @@ def request(
     if problem:
         raise ConfigError(f"the path {problem}", "write it as `health.path`: `/customers?page=2`")
     given = [_header(text) for text in headers]
+    if not write:
+        _refuse_writing(given, has_body=data is not None)
     body = _body(session, data)
     with _opened(session, name, even_suspended=even_suspended) as connection:
         answer = connection.api.ask(method, path, given, body)
     _show(session, answer, format_)
     return _UNHEALTHY if answer.status >= _FIRST_ERROR and not allow_errors else 0
+
+
+def _refuse_writing(headers: Sequence[tuple[str, str]], *, has_body: bool) -> None:
+    """Refuses what makes another method of one that reads, or goes with such a method alone.
+
+    Raises:
+        ConfigError: --write is needed.
+    """
+    for name, _ in headers:
+        if name.lower().replace("_", "-") in _OVERRIDES:
+            raise ConfigError(
+                f"with the header `{name}` the request may change something at the server",
+                "say --write",
+            )
+    if has_body:
+        raise ConfigError("a request with a body may change something at the server", "say --write")
 
 
 def _show(session: Session, answer: Answer, format_: str) -> None:

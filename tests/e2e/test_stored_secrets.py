@@ -109,6 +109,25 @@ def test_list_says_all_but_the_value(project: Project, call: Call) -> None:
     ]
 
 
+def test_successor_without_an_expiry_says_that_it_has_none(call: Call) -> None:
+    call("set", "crm-token", "--expires", "2099-01-31", stdin=VALUE)
+    ended = call("set", "crm-token", stdin=VALUE)
+    assert (ended.code, ended.stdout) == (0, "stored `crm-token`, version 2\n")
+    assert "warning: `crm-token` was to expire at 2099-01-31T00:00:00Z, and now" in ended.stderr
+    assert "`--expires`" in ended.stderr
+    assert call("set", "crm-token", stdin=VALUE).stderr == ""
+    call("set", "crm-token", "--expires", "2099-01-31", stdin=VALUE)
+    assert call("set", "crm-token", "--expires", "2099-02-28", stdin=VALUE).stderr == ""
+
+
+def test_secret_that_is_too_short_to_be_hidden_is_said(call: Call) -> None:
+    ended = call("set", "pin", stdin="123")
+    assert ended.code == 0
+    assert "warning: a secret of fewer than 4 characters is not taken out of what" in ended.stderr
+    assert "123" not in ended.stderr
+    assert call("set", "pin", stdin="1234").stderr == ""
+
+
 def test_secret_in_use_is_not_deleted(project: Project, call: Call) -> None:
     call("set", "crm-token", stdin=VALUE)
     project("apply")

@@ -264,6 +264,33 @@ def test_what_may_change_something_needs_a_word(crm: Project, server: Server) ->
 
 
 @pytest.mark.parametrize(
+    "header", ["X-HTTP-Method-Override", "x-http-method", "X-METHOD-OVERRIDE", "X_HTTP_Method"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_another_method_by_a_header_has_to_be_allowed(
+    crm: Project, server: Server, method: str, header: str
+) -> None:
+    server.requests.clear()
+    request = ("request", "crm", method, "/", "-H", f"{header}: DELETE")
+    ended = crm(*request)
+    assert (ended.code, server.requests) == (2, [])
+    assert f"error: with the header `{header}` the request may change" in ended.stderr
+    assert "= help: say --write" in ended.stderr
+    crm(*request, "--write")
+    assert len(server.requests) == 1
+
+
+def test_a_body_has_to_be_allowed(crm: Project, server: Server) -> None:
+    server.requests.clear()
+    crm.run.write("new.json", "{}")
+    ended = crm("request", "crm", "GET", "/", "--data", "@new.json")
+    assert (ended.code, server.requests) == (2, [])
+    assert "a request with a body may change something" in ended.stderr
+    crm("request", "crm", "GET", "/", "--data", "@new.json", "--write")
+    assert [request.body for request in server.requests] == [b"{}"]
+
+
+@pytest.mark.parametrize(
     ("args", "why"),
     [
         (("GET", "x"), "the path does not begin with `/`"),
