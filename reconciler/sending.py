@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from reconciler import kinds, paths
+from reconciler import kinds, paths, redact
 from reconciler.destinations import Destination
 from reconciler.errors import DestinationDenied
 from reconciler.grants import Grant, Grants
@@ -22,7 +22,7 @@ from reconciler.values import dataclass
 #: Addresses in `auth` that get no credential of the manifest: a browser is sent to the first, and
 #: comes back to the second.
 _FOR_BROWSERS = frozenset({"authorizationUrl", "redirectUrl"})
-HINT = "put the destination back, or have whoever runs this machine add a `[[grant]]` for it"
+_ASK = "or have whoever runs this machine add a `[[grant]]` for it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def require(
     """
     found = denied(grants, ref, spec, real)
     if found:
-        raise DestinationDenied(message(found[0]), HINT)
+        raise DestinationDenied(message(found[0]), _hint(grants, ref, found[0], real))
 
 
 def kept(grants: Grants, ref: Ref, before: JsonObject, after: JsonObject) -> str:
@@ -105,11 +105,30 @@ def kept(grants: Grants, ref: Ref, before: JsonObject, after: JsonObject) -> str
 
 def message(sending: Sending) -> str:
     """Returns what is wrong with a sending that no grant allows, as a sentence."""
-    field = sending.pointer.removeprefix("/").replace("/", ".")
-    return (
-        f"no grant of the operator file lets the secret in `{field}` go to"
-        f" {sending.destination.text}"
+    match sending.reference:
+        case {"token": client}:  # what the state keeps: the manifest has no secret
+            what = f"the token of client `{redact.escape(str(client))}`"
+        case _:
+            what = f"the secret in `{sending.pointer.removeprefix('/').replace('/', '.')}`"
+    return f"no grant of the operator file lets {what} go to {sending.destination.text}"
+
+
+def _hint(grants: Grants, ref: Ref, sending: Sending, real: Callable[[str], str] | None) -> str:
+    """Returns what to do about a sending that no grant allows: which part of a grant is lacking."""
+    lacking = (
+        reference
+        for reference in _readings(grants, sending.reference, real)
+        if not grants.covering(reference, ref, sending.destination)
     )
+    reference = next(lacking)
+    # The short name of a file in the project is the last.
+    name = redact.escape(grants.texts(reference)[-1])
+    listing = grants.listing(reference)
+    if not listing:
+        return f"no grant lists `{name}`: use a secret that one does, {_ASK}"
+    if not any(grant.is_for(ref) for grant in listing):
+        return f"no grant lists `{name}` for `{ref}`: use a secret that one does, {_ASK}"
+    return f"use a destination that a grant of `{name}` lists, {_ASK}"
 
 
 def _readings(
