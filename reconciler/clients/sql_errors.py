@@ -27,7 +27,7 @@ DIRECTORY_REFUSED = Meaning(
     message="the directory refuses the user name or the password, or does not answer the server",
     hint="check `auth.username` and the secret of `auth.password`; the server's log knows which",
 )
-TOKEN_REFUSED = Meaning(
+AWS_TOKEN_REFUSED = Meaning(
     reason=Reason.AUTH_FAILED,
     message="the server refuses the token",
     hint=(
@@ -142,7 +142,7 @@ NOT_UNDERSTOOD = Meaning(
 )
 
 #: Method -> what a refused login means, where it is not `LOGIN_REFUSED`.
-_REFUSED_BY_METHOD = {"ldap": DIRECTORY_REFUSED, "awsIam": TOKEN_REFUSED}
+_REFUSED_BY_METHOD = {"ldap": DIRECTORY_REFUSED, "awsIam": AWS_TOKEN_REFUSED}
 
 
 def login_refused(method: str) -> Meaning:
