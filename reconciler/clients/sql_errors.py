@@ -135,6 +135,11 @@ ELSEWHERE = Meaning(
 TOO_LARGE = Meaning(
     reason=Reason.BODY_TOO_LARGE, message="the server's answer is larger than any real one"
 )
+ROWS_TOO_LARGE = Meaning(
+    reason=Reason.BODY_TOO_LARGE,
+    message="the rows are larger than what is kept in memory",
+    hint="ask for less: fewer or narrower columns, or fewer rows (`--limit`)",
+)
 NOT_UNDERSTOOD = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server's answer is not understood",
@@ -143,6 +148,11 @@ NOT_UNDERSTOOD = Meaning(
 
 #: Method -> what a refused login means, where it is not `LOGIN_REFUSED`.
 _REFUSED_BY_METHOD = {"ldap": DIRECTORY_REFUSED, "awsIam": AWS_TOKEN_REFUSED}
+
+
+def too_large(stage: StageName) -> ConnectionFailed:
+    """Returns what it means that an answer does not end; at `query` it may be a real one."""
+    return (ROWS_TOO_LARGE if stage is StageName.QUERY else TOO_LARGE).at(stage)
 
 
 def login_refused(method: str) -> Meaning:

@@ -72,7 +72,7 @@ def test_rows_are_csv(items: Project) -> None:
 
 def test_rows_are_json_with_the_types_of_json(items: Project) -> None:
     document = items.data("query", "items", "select *, id from item order by id")
-    assert document["columns"] == ["id", "name", "price", "id"]
+    assert document["columns"] == ["id", "name", "price", "id_2"]
     assert document["rows"][1] == {"id": 2, "name": "s\x1bw", "price": None, "id_2": 2}
     assert document["truncated"] is False
 
