@@ -178,6 +178,8 @@ def test_a_signed_statement_proves_a_client_and_another_key_does_not(
     assert found(applied["health"]) == ("ACTIVE", "Ok", "query")
     unread = project.data("apply", code=4, PASSPHRASE="close sesame")
     assert found(unread["health"]) == ("PENDING", "SecretUnresolved", "secret")
+    hint = unread["health"]["checks"][0]["observation"]["hint"]
+    assert hint.startswith("check `keyPassphrase`; the key is a PEM text")
     project.run.write("key.pem", pem(private_key(algorithm), "open sesame"))
     applied = project.data("apply", code=11, PASSPHRASE="open sesame")
     assert found(applied["health"]) == ("FAILED", "AuthFailed", "auth")
@@ -526,10 +528,34 @@ def test_nobody_who_agrees_ends_the_wait(project: Project, provider: Provider) -
     assert (ended.code, "nobody agreed in time" in ended.stderr) == (11, True)
 
 
+def test_what_is_suspended_can_be_agreed_to_and_stays_suspended(
+    project: Project, provider: Provider
+) -> None:
+    project.declare(connection(provider, by_browser(provider, closed_port())))
+    project("apply")
+    project("suspend", "crm")
+    consent = Consent(project)
+    browse(consent.address)
+    ended = consent.ended()
+    assert (ended.code, project.standings()["crm"]) == (
+        0,
+        "SUSPENDED by user SuspendedByCommand 0/0",
+    )
+    told = "`ApiConnection/default/crm` is SUSPENDED, which it stays: its token is kept for later"
+    assert ended.stderr.startswith(told)
+    assert ended.stderr.endswith(
+        "to have it checked: reconciler resume ApiConnection/default/crm\n"
+    )
+
+
 def test_a_consent_without_a_key_says_how_to_make_one(project: Project, provider: Provider) -> None:
     keyless = replace(project, env=SECRETS)
     keyless.declare(connection(provider, by_browser(provider, closed_port())))
-    assert "reconciler secret keygen" in keyless("apply").stdout
+    (check,) = keyless.data("apply", code=11)["health"]["checks"]
+    assert check["observation"]["hint"] == (
+        "`reconciler secret keygen` makes one; give it in RECONCILER_KEY or a file;"
+        " then `reconciler authorize ApiConnection/default/crm`"
+    )
     ended = keyless("authorize", "crm")
     assert (ended.code, "reconciler secret keygen" in ended.stderr) == (2, True)
 
