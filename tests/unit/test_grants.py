@@ -296,3 +296,17 @@ def test_link_in_the_project_is_judged_by_what_it_leads_to(
     grants = make_grants(references=globs)
     assert bool(sending.denied(grants, REF, spec, _LINKS.__getitem__)) is is_denied
     assert sending.denied(grants, REF, spec) == ()
+
+
+def test_page_where_a_person_agrees_is_said_as_one() -> None:
+    auth = {
+        "method": "bearer",
+        "token": {"env": "CLIENT_SECRET"},
+        "authorizationUrl": "https://evil.example.com/authorize",
+    }
+    grants = make_grants("api.example.com", references=("env:*",))
+    (denied,) = sending.denied(grants, REF, make_spec(auth=auth))
+    assert sending.message(denied) == (
+        "no grant of the operator file lets a person be asked at https://evil.example.com:443"
+        " for what the secret in `auth.token` is used for"
+    )
