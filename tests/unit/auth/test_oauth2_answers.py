@@ -53,7 +53,7 @@ def test_a_refresh_token_may_be_missing(refresh: Any) -> None:
 )
 def test_what_a_token_is_good_for_is_read(given: Any, scopes: str | None) -> None:
     found = oauth2_answers.read_token(answer(token(scope=given)), NOW).scopes
-    assert found == (scopes and set(scopes))
+    assert found == (frozenset(scopes) if scopes else None)
 
 
 def test_a_token_was_taken_back_where_the_server_says_so() -> None:
