@@ -22,20 +22,6 @@ from reconciler.model import StageName
 _ROWS_BYTES = 16 * 1024 * 1024
 
 
-def open_connection(login: Login, attempt: Attempt) -> Session:
-    """Logs in once and returns the connection.
-
-    A server from Firebird 4 on ends each of its queries after `attempt.query_s`.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    session = _log_in(login, attempt)
-    session.sock.left = None
-    session.statement_timeout = attempt.query_s
-    return session
-
-
 def check(login: Login, query: str, attempt: Attempt) -> None:
     """Logs in once, runs `query` read-only, fetches one row, and closes the connection.
 
@@ -61,7 +47,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         session.drop()
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
+DRIVER = sql.Driver(check=check, read=read)
 
 
 def _log_in(login: Login, attempt: Attempt) -> Session:

@@ -43,8 +43,8 @@ class _Stream:
         self._sock = plain
         self._reading: Any = None
         self._writing: Any = None
-        #: so much may still come; None: whatever comes
-        self.left: int | None = most_bytes
+        #: so much may still come
+        self.left = most_bytes
 
     @property
     def is_encrypted(self) -> bool:
@@ -52,10 +52,9 @@ class _Stream:
 
     def recv(self, length: int) -> bytes:
         data = self._sock.recv(min(length, _PIECE_BYTES))
-        if self.left is not None:
-            self.left -= len(data)
-            if self.left < 0:
-                raise OverflowError
+        self.left -= len(data)
+        if self.left < 0:
+            raise OverflowError
         return self._reading.decrypt(data) if self._reading and data else data
 
     def send(self, data: bytes) -> None:

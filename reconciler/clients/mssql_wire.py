@@ -52,10 +52,9 @@ class Wire:
 
     def __init__(self, plain: socket.socket, attempt: Attempt) -> None:
         self._socket = plain
-        self._attempt: Attempt | None = attempt
+        self._attempt = attempt
         self._by = attempt.connect_by
         self._left = LOGIN_BYTES
-        self._patience_s: float | None = None
         self._tls: TlsSession | None = None
         #: received, decrypted, and not asked for yet
         self._held = bytearray()
@@ -63,17 +62,6 @@ class Wire:
     def limit(self, by: float, most_bytes: int) -> None:
         """Makes whatever follows end at `by`, after at most so many bytes."""
         self._by, self._left = by, most_bytes
-
-    def release(self, patience_s: float) -> None:
-        """Forgets the attempt: an application waits `patience_s` for each piece from now on."""
-        self._attempt, self._patience_s = None, patience_s
-
-    def gettimeout(self) -> float | None:
-        return self._patience_s
-
-    def settimeout(self, timeout: float | None) -> None:
-        """Takes what pytds sets for an application; an attempt keeps its own time."""
-        self._patience_s = timeout
 
     def close(self) -> None:
         self._socket.close()
@@ -155,7 +143,7 @@ class Wire:
                 self.send_message(PRELOGIN, session.pending())  # tells the server why
             raise tls.failure(error) from None
         except ConnectionError:
-            if self._attempt is not None and self._attempt.is_over:
+            if self._attempt.is_over:
                 raise
             raise tls.cut() from None
         self._tls = session
@@ -191,21 +179,18 @@ class Wire:
 
     def _receive(self) -> bytes:
         self._set_time()
-        data = self._socket.recv(min(65536, self._left + 1) if self._attempt else 65536)
-        if self._attempt is not None:
-            self._left -= len(data)
-            if self._left < 0:
-                raise _TOO_LARGE.at(self._stage)
+        data = self._socket.recv(min(65536, self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise _TOO_LARGE.at(self._stage)
         return data
 
     def _set_time(self) -> None:
-        attempt = self._attempt
-        self._socket.settimeout(attempt.remaining(self._by) if attempt else self._patience_s)
+        self._socket.settimeout(self._attempt.remaining(self._by))
 
     @property
     def _stage(self) -> StageName:
-        last = self._attempt.stages.last if self._attempt is not None else None
-        return last or StageName.QUERY
+        return self._attempt.stages.last or StageName.QUERY
 
 
 def refuse_unsupported(login: Login) -> None:

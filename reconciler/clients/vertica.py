@@ -37,8 +37,8 @@ class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
         self._login = login
         self._attempt = attempt
         self._has_answered = False
-        #: so much may still be read; None: whatever comes
-        self._left: int | None = _LOGIN_BYTES
+        #: so much may still be read
+        self._left = _LOGIN_BYTES
         #: the server's notices, which would become Python's warnings, with its text
         self.notice_handler = _ignore
         super().__init__(
@@ -134,10 +134,9 @@ class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
 
     def read_bytes(self, n: int) -> bytes:
         """Returns exactly so many bytes; a server that wants to send too many is left."""
-        if self._left is not None:
-            self._left -= n
-            if self._left < 0:
-                raise OverflowError
+        self._left -= n
+        if self._left < 0:
+            raise OverflowError
         try:
             data: bytes = self._socket_as_file().read(n)
         except ssl.SSLError as error:  # vertica-python would make a text of it
@@ -149,14 +148,14 @@ class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
         return data
 
     def read_message(self) -> Any:
-        """Returns the next message, none that asks a check for a file of this machine."""
+        """Returns the next message, none that asks for a file of this machine."""
         message = super().read_message()
-        if isinstance(message, messages.VerifyFiles) and self._left is not None:
+        if isinstance(message, messages.VerifyFiles):
             raise sql_errors.FILE_REQUESTED.at(self._attempt.stages.last or StageName.QUERY)
         return message
 
-    def allow(self, most_bytes: int | None) -> None:
-        """Lets the server send so much from now on, or as much as it likes."""
+    def allow(self, most_bytes: int) -> None:
+        """Lets the server send so much from now on."""
         self._left = most_bytes
 
     def _socket(self) -> Any:
@@ -179,20 +178,6 @@ class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
 
 def _ignore(notice: object) -> None:
     """Does nothing."""
-
-
-def open_connection(login: Login, attempt: Attempt) -> _Session:
-    """Logs in once and returns the connection.
-
-    Each wait for the server ends after `attempt.query_s`.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    session = _log_in(login, attempt)
-    session.allow(None)
-    session._socket().settimeout(attempt.query_s)
-    return session
 
 
 def check(login: Login, query: str, attempt: Attempt) -> None:
@@ -225,7 +210,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         session.drop()
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
+DRIVER = sql.Driver(check=check, read=read)
 
 
 def _log_in(login: Login, attempt: Attempt) -> _Session:

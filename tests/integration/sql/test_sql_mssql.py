@@ -285,33 +285,6 @@ def test_a_sort_order_that_pytds_does_not_know_is_read_by_its_language(check: Ch
     assert found.rows == (("aé€",),)
 
 
-def test_an_application_uses_a_connection_after_the_attempt() -> None:
-    with mssql_peer() as peer:
-        login, attempt = make_login(peer.spec(), PASSWORD, peer.authority)
-        connection: Any = sql.open_connection("mssql", login, attempt)
-        attempt.lifeline.cut()  # the attempt is over, and has no hand in the connection any more
-        cursor = connection.cursor()
-        assert cursor.execute("select 1").fetchall() == [(1,)]
-        connection.rollback()
-        connection.close()
-    assert [text for text, _ in peer.statements] == ["begin transaction", "select 1", "rollback"]
-
-
-def test_an_application_waits_no_longer_than_a_query_may_take() -> None:
-    def stall(client: Conversation) -> None:
-        tds = _greeted(client, mssql.acceptance(DATABASE) + mssql.done())
-        tds.message()
-        client.wait()
-
-    with sql_peer(stall) as peer:
-        login, attempt = make_login(peer_spec("mssql", peer.port), PASSWORD, "")
-        connection: Any = sql.open_connection("mssql", login, replace(attempt, query_s=0.2))
-        cursor = connection.cursor()
-        with pytest.raises(TimeoutError):
-            cursor.execute("select 1")
-        connection.close()
-
-
 # --- TLS ---
 
 

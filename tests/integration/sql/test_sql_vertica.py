@@ -219,19 +219,24 @@ def test_the_server_is_told_little(check: Check) -> None:
     assert [told[name] for name in empty] == [""] * 4
 
 
-def test_a_connection_can_be_used_and_is_never_made_again() -> None:
-    with vertica_peer() as peer:
-        login, attempt = make_login(peer.spec(), PASSWORD, peer.authority.pem)
-        connection: Any = sql.open_connection("vertica", login, attempt)
-        attempt.lifeline.cut()  # the attempt is over, and has no hand in the connection any more
-        cursor = connection.cursor()
-        cursor.execute("select 1")
-        assert cursor.fetchone() == [1]
+def test_a_connection_hides_the_password_and_is_never_made_again(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    original = vertica_python.Connection.cursor
+
+    def look(connection: Any) -> Any:
+        seen.append(connection)
         assert PASSWORD not in repr(vars(connection))
         assert PASSWORD not in str(connection)
         with pytest.raises(vertica_python.errors.ConnectionError):
             connection.cancel()
-        connection.close()
+        return original(connection)
+
+    monkeypatch.setattr(vertica_python.Connection, "cursor", look)
+    with vertica_peer() as peer:
+        assert check(peer.spec(), PASSWORD).reason is Reason.OK
+        (connection,) = seen
         with pytest.raises(vertica_python.errors.ConnectionError):
             connection.write(vertica_python.vertica.messages.Terminate())
         assert len(peer.startups) == 1
