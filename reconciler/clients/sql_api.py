@@ -49,12 +49,6 @@ _STATUSES: Mapping[int, Meaning] = {
     503: sql_errors.NOT_READY,
     504: sql_errors.NOT_READY,
 }
-#: Way to log in -> what a refusal of it means.
-_CREDENTIALS: Mapping[str, Meaning] = {
-    "accessToken": sql_errors.TOKEN_REFUSED,
-    "keyPair": sql_errors.KEY_REFUSED,
-    "serviceAccount": sql_errors.ACCOUNT_REFUSED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +160,7 @@ class Session:
         if meaning is None:
             meaning = otherwise if is_known else sql_errors.NOT_UNDERSTOOD
         if reply.status == _UNAUTHORIZED or meaning.reason is Reason.AUTH_FAILED:
-            meaning = _CREDENTIALS[self.login.method]
+            meaning = sql_errors.login_refused(self.login.method)
         failure = sql_errors.refused(self.attempt, meaning, code, text)
         if failure.reason is not Reason.AUTH_FAILED:
             return failure

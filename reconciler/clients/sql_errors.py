@@ -159,11 +159,17 @@ NOT_UNDERSTOOD = Meaning(
 )
 
 #: Method -> what a refused login means, where it is not `LOGIN_REFUSED`.
-_REFUSED_BY_METHOD = {"ldap": DIRECTORY_REFUSED, "awsIam": AWS_TOKEN_REFUSED}
+_REFUSED_BY_METHOD = {
+    "accessToken": TOKEN_REFUSED,
+    "awsIam": AWS_TOKEN_REFUSED,
+    "keyPair": KEY_REFUSED,
+    "ldap": DIRECTORY_REFUSED,
+    "serviceAccount": ACCOUNT_REFUSED,
+}
 
 
 def login_refused(method: str) -> Meaning:
-    """Returns what it means that a server refuses a login by `method` with a password."""
+    """Returns what it means that a server refuses the secret of a login by `method`."""
     return _REFUSED_BY_METHOD.get(method, LOGIN_REFUSED)
 
 

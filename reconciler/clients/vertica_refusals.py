@@ -101,9 +101,10 @@ def refused_login(
 ) -> ConnectionFailed:
     """Returns what an error before the end of the login means."""
     meaning = _meaning(error, sql_errors.CONNECTION_REFUSED)
-    if meaning is sql_errors.LOGIN_REFUSED and not has_answered:
+    if meaning is sql_errors.LOGIN_REFUSED:
         is_certified = login.method == "clientCertificate"
-        meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.NOT_LET_IN
+        unasked = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.NOT_LET_IN
+        meaning = sql_errors.login_refused(login.method) if has_answered else unasked
     return _refused(error, meaning, attempt)
 
 

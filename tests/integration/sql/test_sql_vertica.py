@@ -81,6 +81,17 @@ def test_a_directory_gets_the_password_over_verified_tls(check: Check) -> None:
     )
 
 
+def test_a_refusal_by_a_directory_is_said_as_one(check: Check) -> None:
+    auth = {**password_of(USER), "method": "ldap"}
+    with vertica_peer(vertica.CLEARTEXT) as peer:
+        found = check(peer.spec(auth=auth), "wrong-4711")
+    assert found.reason is Reason.AUTH_FAILED
+    assert found.message == (
+        "the directory refuses the user name or the password, or does not answer the server"
+        " (28000: Invalid username or password)"
+    )
+
+
 def test_a_client_certificate_logs_in(check: Check) -> None:
     clients = Authority()
     auth = {"method": "clientCertificate", "username": USER, **certificate_of(clients.client())}
