@@ -28,16 +28,6 @@ _NO_DATABASE = Meaning(
     message="the server has no such database, or this user may not open it",
     hint="check `database`, and that the login has a user there",
 )
-_LOCKED_OUT = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the login is locked or disabled",
-    hint="have it unlocked (ALTER LOGIN ... ENABLE, UNLOCK), and find out what locked it",
-)
-_EXPIRED = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the password has expired or must be changed",
-    hint="change it with another client, then where `auth.password` points to",
-)
 _WINDOWS_ONLY = Meaning(
     reason=Reason.AUTH_FAILED,
     message="the server lets in users of Windows only",
@@ -111,10 +101,10 @@ _MEANINGS = {
     18458: sql_errors.TOO_MANY_CLIENTS,
     18459: sql_errors.TOO_MANY_CLIENTS,
     18461: sql_errors.TOO_MANY_CLIENTS,
-    18470: _LOCKED_OUT,
-    18486: _LOCKED_OUT,
-    18487: _EXPIRED,
-    18488: _EXPIRED,
+    18470: sql_errors.ACCOUNT_LOCKED,
+    18486: sql_errors.ACCOUNT_LOCKED,
+    18487: sql_errors.PASSWORD_EXPIRED,
+    18488: sql_errors.PASSWORD_EXPIRED,
     40197: sql_errors.NOT_READY,
     40501: sql_errors.NOT_READY,
     40532: sql_errors.LOGIN_REFUSED,

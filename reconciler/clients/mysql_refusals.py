@@ -55,21 +55,17 @@ _MEANINGS = {
     1370: sql_errors.NOT_PERMITTED,
     1698: sql_errors.LOGIN_REFUSED,
     1792: sql_errors.QUERY_WRITES,
-    1862: sql_errors.LOGIN_REFUSED,
+    1862: sql_errors.PASSWORD_EXPIRED,
     1969: sql_errors.QUERY_TIMED_OUT,
     2059: _PLUGIN_UNKNOWN,
     3024: sql_errors.QUERY_TIMED_OUT,
-    3118: sql_errors.LOGIN_REFUSED,
+    3118: sql_errors.ACCOUNT_LOCKED,
     3159: sql_errors.TLS_REQUIRED,
-    4151: sql_errors.LOGIN_REFUSED,
+    4151: sql_errors.ACCOUNT_LOCKED,
 }
 #: Method whose password or token is sent as it is -> what it means that a hash is asked for.
 SENT_AS_IS = {
-    "ldap": Meaning(
-        reason=Reason.PROTOCOL_ERROR,
-        message="the server checks the password itself and asks no directory",
-        hint="use `auth: {method: password}`",
-    ),
+    "ldap": sql_errors.NO_DIRECTORY,
     "awsIam": Meaning(
         reason=Reason.PROTOCOL_ERROR,
         message="the server checks a password itself and takes no token; nothing was sent",

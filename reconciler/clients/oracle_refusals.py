@@ -26,16 +26,6 @@ SENT_ON = Meaning(
     message="the listener sends us on to another address; the login went to neither",
     hint="name the database's own listener in `host` and `port`, not one that only sends on",
 )
-_LOCKED = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the account is locked",
-    hint="have it unlocked at the database, and see there who tried the password",
-)
-_EXPIRED = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the password has expired",
-    hint="set a new one at the database, and put it where `auth.password` points to",
-)
 _NO_COMMON_WAY = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server wants a protocol or a login that is not spoken here",
@@ -74,8 +64,8 @@ _MEANINGS = {
     "ORA-12526": sql_errors.NOT_READY,
     "ORA-12527": sql_errors.NOT_READY,
     "ORA-12528": sql_errors.NOT_READY,
-    "ORA-28000": _LOCKED,
-    "ORA-28001": _EXPIRED,
+    "ORA-28000": sql_errors.ACCOUNT_LOCKED,
+    "ORA-28001": sql_errors.PASSWORD_EXPIRED,
     "ORA-41900": sql_errors.NOT_PERMITTED,
     "DPY-3001": _NO_COMMON_WAY,
     "DPY-3010": _NO_COMMON_WAY,

@@ -36,6 +36,21 @@ AWS_TOKEN_REFUSED = Meaning(
         " clock, and that the keys' policy allows rds-db:connect as this user"
     ),
 )
+PASSWORD_EXPIRED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the password has expired or must be changed",
+    hint="set a new one at the database, and put it where `auth.password` points to",
+)
+ACCOUNT_LOCKED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the account is locked or disabled",
+    hint="have it unlocked at the database, and see there who tried the password",
+)
+NO_DIRECTORY = Meaning(
+    reason=Reason.PROTOCOL_ERROR,
+    message="the server checks the password itself and asks no directory; nothing was sent",
+    hint="use `auth: {method: password}`",
+)
 PASSWORD_WANTED = Meaning(
     reason=Reason.AUTH_FAILED,
     message="the server wants a user name and a password, and the manifest gives none",

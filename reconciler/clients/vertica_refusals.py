@@ -19,20 +19,10 @@ from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
-_EXPIRED = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the password has expired",
-    hint="set a new one at the database, and put it where `auth.password` points to",
-)
 _WAY_UNKNOWN = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server asks for a way to log in that is not supported",
     hint="let the user log in with a password that Vertica keeps as SHA-512",
-)
-_NO_DIRECTORY = Meaning(
-    reason=Reason.PROTOCOL_ERROR,
-    message="the server checks the password itself and asks no directory; nothing was sent",
-    hint="use `auth: {method: password}`",
 )
 _WANTS_PASSWORD = Meaning(
     reason=Reason.AUTH_FAILED,
@@ -76,7 +66,7 @@ def unanswered(code: int, login: Login) -> Meaning | None:
     over TLS alone; where a directory checks it, nothing but the password itself is of use.
     """
     if code == Authentication.CHANGE_PASSWORD:
-        return _EXPIRED
+        return sql_errors.PASSWORD_EXPIRED
     if code not in (Authentication.CLEARTEXT_PASSWORD, *_HASHES, *_OLD_HASHES):
         return _WAY_UNKNOWN
     if login.password is None:
@@ -85,7 +75,7 @@ def unanswered(code: int, login: Login) -> Meaning | None:
     if code == Authentication.CLEARTEXT_PASSWORD:
         return None if login.is_verified else sql_errors.CLEARTEXT_REFUSED
     if login.method == "ldap":
-        return _NO_DIRECTORY
+        return sql_errors.NO_DIRECTORY
     is_too_weak = code in _OLD_HASHES and login.tls_mode == "disable"
     return sql_errors.CLEARTEXT_REFUSED if is_too_weak else None
 

@@ -151,10 +151,6 @@ def test_a_missing_database_is_not_a_wrong_password(check: Check) -> None:
         (17810, Reason.SERVER_ERROR),
         (18401, Reason.SERVER_ERROR),
         (18452, Reason.AUTH_FAILED),
-        (18470, Reason.AUTH_FAILED),
-        (18486, Reason.AUTH_FAILED),
-        (18487, Reason.AUTH_FAILED),
-        (18488, Reason.AUTH_FAILED),
         (40532, Reason.AUTH_FAILED),
         (40613, Reason.SERVER_ERROR),
         (40615, Reason.PERMISSION_DENIED),
@@ -169,6 +165,24 @@ def test_the_number_of_an_error_tells_what_a_refusal_means(
         found = check(peer.spec(), PASSWORD)
     assert (found.reason, names_of(found)[-1]) == (reason, "auth")
     assert found.message.endswith(f"({number}: im Wortlaut des Servers)")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (18470, "the account is locked or disabled"),
+        (18486, "the account is locked or disabled"),
+        (18487, "the password has expired or must be changed"),
+        (18488, "the password has expired or must be changed"),
+    ],
+)
+def test_an_account_that_may_not_log_in_is_told_from_a_wrong_password(
+    check: Check, number: int, words: str
+) -> None:
+    with mssql_peer() as peer:
+        peer.refusal = mssql.refusal(number, "why")
+        found = check(peer.spec(), PASSWORD)
+    assert (found.reason, found.message) == (Reason.AUTH_FAILED, f"{words} ({number}: why)")
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_without_a_password_one_is_asked_for(check: Check) -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "words"),
     [
-        (vertica.EXPIRED, Reason.AUTH_FAILED, "the password has expired"),
+        (vertica.EXPIRED, Reason.AUTH_FAILED, "the password has expired or must be changed"),
         (
             vertica.GSS,
             Reason.PROTOCOL_ERROR,
