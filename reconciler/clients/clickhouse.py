@@ -182,9 +182,7 @@ def _explain(error: exceptions.Error, login: Login, attempt: Attempt) -> Connect
     code = error.code
     if code is None:
         return _foreign(attempt)
-    is_query = attempt.stages.last is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
-    meaning = _MEANINGS.get(code, otherwise)
+    meaning = _MEANINGS.get(code) or sql_errors.unknown(attempt.stages.last)
     if meaning is sql_errors.LOGIN_REFUSED and login.password is None:
         is_certified = login.method == "clientCertificate"
         meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.PASSWORD_WANTED

@@ -101,8 +101,7 @@ def _explain(error: firebirdsql.Error, attempt: Attempt) -> ConnectionFailed:
         # what the client says when the server wants another proof: it did not like this one
         is_login = text == "Unauthorized"
         return (sql_errors.LOGIN_REFUSED if is_login else sql_errors.NOT_UNDERSTOOD).at(stage)
-    is_query = stage is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
     known = (code for code in _MEANINGS if code in codes)
     code = next(known, min(codes))
-    return sql_errors.refused(attempt, _MEANINGS.get(code, otherwise), str(code), text)
+    meaning = _MEANINGS.get(code) or sql_errors.unknown(stage)
+    return sql_errors.refused(attempt, meaning, str(code), text)

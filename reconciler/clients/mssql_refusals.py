@@ -159,11 +159,10 @@ def _explain(error: Exception, told: Told, attempt: Attempt) -> ConnectionFailed
     if not errors:
         return sql_errors.NOT_UNDERSTOOD.at(stage)
     telling = next((each for each in errors if each["msgno"] in _MEANINGS), errors[0])
-    is_query = stage is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
-    meaning = _MEANINGS.get(telling["msgno"], otherwise)
-    if is_query and meaning.reason is Reason.AUTH_FAILED:
-        meaning = otherwise  # of a login of the server's own, at another one that it asks
+    meaning = _MEANINGS.get(telling["msgno"]) or sql_errors.unknown(stage)
+    if stage is StageName.QUERY and meaning.reason is Reason.AUTH_FAILED:
+        # of a login of the server's own, at another one that it asks
+        meaning = sql_errors.unknown(stage)
     return sql_errors.refused(attempt, meaning, str(telling["msgno"]), telling["message"])
 
 

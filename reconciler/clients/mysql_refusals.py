@@ -169,10 +169,7 @@ def _explain(error: Exception, login: Login, attempt: Attempt) -> ConnectionFail
         return tcp.cut(None, stage)
     if not isinstance(code, int) or code == 0 or (code in _OWN_CODES and code not in _MEANINGS):
         return sql_errors.NOT_UNDERSTOOD.at(stage)
-    is_query = stage is StageName.QUERY
-    meaning = _MEANINGS.get(
-        code, sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
-    )
+    meaning = _MEANINGS.get(code) or sql_errors.unknown(stage)
     if meaning is sql_errors.LOGIN_REFUSED:
         meaning = _login_refused(login)
     if code in _OWN_CODES:

@@ -128,9 +128,8 @@ def _explain(error: Exception, attempt: Attempt) -> ConnectionFailed:
         return tcp.cut(error if isinstance(error, OSError) else None, stage)
     if number not in _MEANINGS and not number.startswith("ORA-"):
         return sql_errors.NOT_UNDERSTOOD.at(stage)
-    is_query = stage is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
-    return sql_errors.refused(attempt, _MEANINGS.get(number, otherwise), number, text)
+    meaning = _MEANINGS.get(number) or sql_errors.unknown(stage)
+    return sql_errors.refused(attempt, meaning, number, text)
 
 
 def _code(error: Exception) -> str:

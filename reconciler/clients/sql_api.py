@@ -154,11 +154,9 @@ class Session:
     ) -> ConnectionFailed:
         """Returns what `reply` means; `code` and `text` are the engine's own, and foreign."""
         is_known = bool(code or text)
-        is_query = self._stage is StageName.QUERY
-        otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
         meaning = meanings.get(code) or _STATUSES.get(reply.status)
         if meaning is None:
-            meaning = otherwise if is_known else sql_errors.NOT_UNDERSTOOD
+            meaning = sql_errors.unknown(self._stage) if is_known else sql_errors.NOT_UNDERSTOOD
         if reply.status == _UNAUTHORIZED or meaning.reason is Reason.AUTH_FAILED:
             meaning = sql_errors.login_refused(self.login.method)
         failure = sql_errors.refused(self.attempt, meaning, code, text)

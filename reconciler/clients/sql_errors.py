@@ -188,6 +188,11 @@ def login_refused(method: str) -> Meaning:
     return _REFUSED_BY_METHOD.get(method, LOGIN_REFUSED)
 
 
+def unknown(stage: StageName | None) -> Meaning:
+    """Returns what a code that no table has means, by the stage that it ended."""
+    return QUERY_FAILED if stage is StageName.QUERY else CONNECTION_REFUSED
+
+
 def refused(attempt: Attempt, meaning: Meaning, code: str, text: str) -> ConnectionFailed:
     """Returns `meaning` with the server's own words behind it: `... (28P01: password ...)`.
 

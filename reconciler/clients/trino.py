@@ -230,7 +230,6 @@ def _refused(error: exceptions.HttpError, login: Login) -> Meaning:
 
 
 def _explain(error: exceptions.TrinoQueryError, attempt: Attempt) -> ConnectionFailed:
-    is_query = attempt.stages.last is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
     name = str(error.error_name)
-    return sql_errors.refused(attempt, _MEANINGS.get(name, otherwise), name, str(error.message))
+    meaning = _MEANINGS.get(name) or sql_errors.unknown(attempt.stages.last)
+    return sql_errors.refused(attempt, meaning, name, str(error.message))
