@@ -63,17 +63,8 @@ _MEANINGS: Mapping[str, Meaning] = {
 }
 
 
-def check(login: Login, query: str, attempt: Attempt) -> None:
-    """Sends the token and `query`, and looks at the answer; see the module for what is read-only.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    read(login, query, 1, attempt)
-
-
 def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
-    """As `check`, and returns at most `limit` rows.
+    """Sends the token and `query`, and returns at most `limit` rows.
 
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
@@ -85,7 +76,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         return _rows(reply.data, limit)
 
 
-DRIVER = sql.Driver(check=check, read=read)
+DRIVER = sql.Driver(read=read)
 
 
 def _sent(session: Session, query: str, limit: int) -> Reply:

@@ -22,17 +22,8 @@ from reconciler.model import StageName
 _ROWS_BYTES = 16 * 1024 * 1024
 
 
-def check(login: Login, query: str, attempt: Attempt) -> None:
-    """Logs in once, runs `query` read-only, fetches one row, and closes the connection.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    read(login, query, 1, attempt)
-
-
 def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
-    """As `check`, but fetches at most `limit` rows and returns them.
+    """Logs in once, runs `query` read-only, and returns at most `limit` rows.
 
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
@@ -47,7 +38,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         session.drop()
 
 
-DRIVER = sql.Driver(check=check, read=read)
+DRIVER = sql.Driver(read=read)
 
 
 def _log_in(login: Login, attempt: Attempt) -> Session:

@@ -180,17 +180,8 @@ def _ignore(notice: object) -> None:
     """Does nothing."""
 
 
-def check(login: Login, query: str, attempt: Attempt) -> None:
-    """Logs in once, runs `query` read-only, fetches one row, and closes the connection.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    read(login, query, 1, attempt)
-
-
 def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
-    """As `check`, but fetches at most `limit` rows and returns them.
+    """Logs in once, runs `query` read-only, and returns at most `limit` rows.
 
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
@@ -210,7 +201,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         session.drop()
 
 
-DRIVER = sql.Driver(check=check, read=read)
+DRIVER = sql.Driver(read=read)
 
 
 def _log_in(login: Login, attempt: Attempt) -> _Session:
