@@ -45,8 +45,6 @@ _MEANINGS: dict[int, Meaning] = {
     497: sql_errors.NOT_PERMITTED,
     516: sql_errors.LOGIN_REFUSED,
 }
-#: What the driver raises when it stumbles over an answer that no ClickHouse server gives.
-_GARBLED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class _Connection(dbapi.Connection):
@@ -174,7 +172,7 @@ def _translated(login: Login, attempt: Attempt) -> Iterator[None]:
         yield
     except exceptions.Error as error:
         raise _explain(error, login, attempt) from None
-    except _GARBLED:
+    except sql_errors.GARBLED:
         raise _foreign(attempt) from None
 
 

@@ -10,7 +10,6 @@ one can make it raise nearly any built-in exception.
 from __future__ import annotations
 
 import ssl
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -117,18 +116,6 @@ _MEANINGS = {
     49919: sql_errors.TOO_MANY_CLIENTS,
     49920: sql_errors.TOO_MANY_CLIENTS,
 }
-#: What pytds raises when it stumbles over bytes that no SQL Server sends.
-_GARBLED = (
-    tds_base.Error,
-    struct.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class Told(Protocol):
@@ -145,7 +132,7 @@ def translated(told: Told, attempt: Attempt) -> Iterator[None]:
         yield
     except OSError as error:
         raise _broken(error, attempt) from None
-    except _GARBLED as error:
+    except (tds_base.Error, *sql_errors.GARBLED) as error:
         raise _explain(error, told, attempt) from None
 
 

@@ -8,7 +8,6 @@ server's error text is kept, cleaned, behind the errno.
 from __future__ import annotations
 
 import ssl
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -83,18 +82,6 @@ _HASHING = (
 _UNKNOWN_VARIABLE = 1193
 #: The lowest errno of PyMySQL's own; above stand MySQL's newer server errors again.
 _OWN_CODES = range(2000, 3000)
-#: What PyMySQL raises when it stumbles over bytes that no MySQL server sends.
-_GARBLED = (
-    pymysql.Error,
-    struct.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class NeverKey(bytes):
@@ -144,7 +131,7 @@ def translated(login: Login, attempt: Attempt) -> Iterator[None]:
         yield
     except OSError as error:
         raise _broken(error, attempt) from None
-    except _GARBLED as error:
+    except (pymysql.Error, *sql_errors.GARBLED) as error:
         raise _explain(error, login, attempt) from None
 
 

@@ -8,7 +8,6 @@ came from the server, and are not.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
@@ -82,17 +81,6 @@ _NOT_CONNECTED = "DPY-6005"
 #: Around a number of the listener's.
 _LISTENER_REFUSES = "DPY-6000"
 _REFUSED_WITH = re.compile(r"\bORA-([0-9]{1,5})\b")
-#: What oracledb raises when it stumbles over bytes that no Oracle server sends.
-_GARBLED = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 class Dialled(Protocol):
@@ -106,14 +94,14 @@ def translated(attempt: Attempt, dial: Dialled) -> Iterator[None]:
     """Turns whatever oracledb raises inside into `ConnectionFailed`."""
     try:
         yield
-    except (oracledb.Error, OSError, *_GARBLED) as error:
+    except (oracledb.Error, OSError, *sql_errors.GARBLED) as error:
         raise dial.failure or _explain(error, attempt) from None
 
 
 @contextmanager
 def ignored() -> Iterator[None]:
     """Lets pass whatever oracledb says of a connection that is given up."""
-    with suppress(oracledb.Error, OSError, *_GARBLED):
+    with suppress(oracledb.Error, OSError, *sql_errors.GARBLED):
         yield
 
 

@@ -7,6 +7,9 @@ the same on every engine. A server's own text appears only behind the code, clea
 
 from __future__ import annotations
 
+import struct
+from typing import Final
+
 from reconciler.clients import sql_words
 from reconciler.clients.attempt import Attempt
 from reconciler.clients.meaning import Meaning
@@ -171,6 +174,19 @@ NOT_UNDERSTOOD = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server's answer is not understood",
     hint="check that `port` belongs to a server of this engine",
+)
+
+#: What a library raises when it stumbles over bytes that no server of its engine sends.
+GARBLED: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
 )
 
 #: Method -> what a refused login means, where it is not `LOGIN_REFUSED`.

@@ -42,8 +42,6 @@ _MEANINGS: dict[str, Meaning] = {
     "SERVER_SHUTTING_DOWN": sql_errors.NOT_READY,
     "SERVER_STARTING_UP": sql_errors.NOT_READY,
 }
-#: What the client raises when it stumbles over an answer that no Trino gives.
-_GARBLED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -216,7 +214,7 @@ def _translated(login: Login, attempt: Attempt) -> Iterator[None]:
     except exceptions.HttpError as error:
         stage = attempt.stages.last or stage
         raise _refused(error, login).at(stage) from None
-    except (exceptions.Error, requests.RequestException, *_GARBLED):
+    except (exceptions.Error, requests.RequestException, *sql_errors.GARBLED):
         stage = attempt.stages.last or stage
         raise sql_errors.NOT_UNDERSTOOD.at(stage) from None
 

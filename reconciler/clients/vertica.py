@@ -227,5 +227,5 @@ def _translated(attempt: Attempt) -> Iterator[None]:
             raise attempt.timed_out() from None
         known = error if isinstance(error, OSError) else None
         raise tcp.cut(known, attempt.stages.last or StageName.TCP) from None
-    except (vertica_python.errors.Error, *vertica_refusals.GARBLED) as error:
+    except (vertica_python.errors.Error, *sql_errors.GARBLED) as error:
         raise vertica_refusals.explain(error, attempt) from None

@@ -7,7 +7,6 @@ cleaned, behind the code.
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import vertica_python  # type: ignore[import-untyped]  # has no types
@@ -46,17 +45,6 @@ _MEANINGS = {
 #: Proofs that do not hold the password itself, and that are hard to undo.
 _HASHES = (Authentication.HASH, Authentication.HASH_SHA512)
 _OLD_HASHES = (Authentication.MD5_PASSWORD, Authentication.HASH_MD5)
-#: What vertica-python raises when it stumbles over bytes that no Vertica server sends.
-GARBLED = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 def unanswered(code: int, login: Login) -> Meaning | None:
