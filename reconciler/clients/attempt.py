@@ -196,6 +196,11 @@ class Attempt:
         return _TIMEOUTS[stage].at(stage)
 
 
+def seconds_until(by: float) -> float:
+    """Returns the seconds left until `by`, for a time-out; never none, which would mean no end."""
+    return max(0.001, by - time.monotonic())
+
+
 #: What it means that time ran out, by the stage that was under way.
 _TIMEOUTS = {
     StageName.TUNNEL: TUNNEL_LATE,

@@ -20,8 +20,6 @@ from reconciler.clients.sql_json import Cells
 from reconciler.clients.sql_rows import Rows
 from reconciler.model import JsonObject, Reason, StageName
 
-#: So much of the time is left when a request stops waiting for rows.
-_SPARE_S, _SPARE_SHARE = 1.0, 0.2
 #: Id of a project, one of a domain too ("Creating and managing projects").
 _PROJECT = re.compile(r"(?:[a-z0-9.-]{1,200}:)?[a-z0-9-]{1,63}")
 _MISSING = re.compile(r"Not found: (?:Project|Dataset) ")
@@ -93,8 +91,7 @@ def _request(session: Session, query: str, limit: int) -> JsonObject:
 
 
 def _wait_ms(session: Session) -> int:
-    patience_s = session.patience_s
-    return round(1000 * (patience_s - min(_SPARE_S, _SPARE_SHARE * patience_s)))
+    return round(1000 * (session.patience_s - session.spare_s))
 
 
 def _ended(session: Session, reply: Reply, limit: int) -> Reply:

@@ -28,8 +28,6 @@ from reconciler.model import StageName
 
 #: Of a row's text so much is read, and dropped.
 _ROW_BYTES = 65536
-#: Of the text of rows that are shown so much is read; what goes on after it is not understood.
-_ROWS_BYTES = 16 * 1024 * 1024
 _ROWS_FORMAT = "JSONCompactEachRowWithNames"
 #: Number of ClickHouse's error -> meaning (its source, "ErrorCodes.cpp").
 _MEANINGS: dict[int, Meaning] = {
@@ -103,7 +101,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
             answer = cast("io.IOBase", found)
             try:
                 with connection.pool.translated():
-                    lines = answer.read(_ROWS_BYTES).splitlines()
+                    lines = answer.read(sql_rows.LARGEST_BYTES).splitlines()
             finally:
                 answer.close()
             columns, *rows = map(json.loads, lines)

@@ -24,8 +24,6 @@ from reconciler.model import JsonObject, Reason, StageName
 _STATEMENTS = "/api/2.0/sql/statements"
 #: What a request may wait for rows, in seconds; less than the shortest is not to wait at all.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 5, 50
-#: So much of the time is kept for cancelling what is too slow.
-_SPARE_S, _SPARE_SHARE = 1.0, 0.2
 _RUNNING = ("PENDING", "RUNNING")
 _CLASS = re.compile(r"\[([A-Z_]{3,80})(?:\.[A-Z_]{1,80})?\]\s*")
 
@@ -101,8 +99,7 @@ def _ended(session: Session, reply: Reply) -> Reply:
     name = sql_json.part(reply.data, "statement_id")
     if not name:
         raise session.foreign()
-    spare_s = min(_SPARE_S, _SPARE_SHARE * session.patience_s)
-    for _ in session.looks(spare_s):
+    for _ in session.looks(session.spare_s):  # then there is time to cancel it
         reply = session.ask("GET", f"{_STATEMENTS}/{name}")
         if _state(reply) not in _RUNNING:
             return reply

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 import secrets
 import socket
-import time
 from typing import Any, NoReturn
 
 import firebirdsql
 from firebirdsql import consts, fberrmsgs, srp
 
 from reconciler.clients import firebird_refusals, sql_socket
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.model import StageName
 
 #: Ways to log in that only prove the password, the better one first.
@@ -120,7 +119,7 @@ class Session(firebirdsql.Connection):
         self._cursors: dict[object, object] = {}
         self.last_event_id = 0
         plain = sql_socket.connect(self._login, self._attempt)
-        plain.settimeout(max(0.001, self._attempt.end_by - time.monotonic()))
+        plain.settimeout(seconds_until(self._attempt.end_by))
         self.sock: Any = _Stream(plain, _LOGIN_BYTES)
         with self._attempt.stages.stage(StageName.AUTH):
             self._op_connect(self.auth_plugin_name, self.wire_crypt)

@@ -43,8 +43,8 @@ from reconciler.kinds import engine_traits
 from reconciler.kinds import sql as sql_kind
 from reconciler.model import Reason, StageName
 
-#: Of the answer to a query so much is read.
-_CHECK_BYTES, _ROWS_BYTES = 1024 * 1024, 16 * 1024 * 1024
+#: Of the answer to a check so much is read.
+_CHECK_BYTES = 1024 * 1024
 #: The largest packet that a server may ask for (MS-TDS, section 2.2.6.4).
 _LARGEST_PACKET = 32767
 #: So many messages of a kind and of one answer are kept; pytds would keep them all.
@@ -188,7 +188,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
     """
-    return _read(login, query, attempt, limit=limit, most_bytes=_ROWS_BYTES)
+    return _read(login, query, attempt, limit=limit, most_bytes=sql_rows.LARGEST_BYTES)
 
 
 DRIVER = sql.Driver(check=check, read=read)

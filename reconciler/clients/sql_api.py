@@ -22,18 +22,26 @@ from dataclasses import field, replace
 from typing import Self
 
 from reconciler.auth import exchange
-from reconciler.clients import http_request, http_response, sql_errors, sql_socket, tcp, tls
+from reconciler.clients import (
+    http_request,
+    http_response,
+    sql_errors,
+    sql_rows,
+    sql_socket,
+    tcp,
+    tls,
+)
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Json, JsonObject, Reason, StageName
 from reconciler.values import dataclass
 
-#: Of an answer so much is read; rows are asked for in a number that fits.
-_LARGEST_BYTES = 16 * 2**20
 _READ_BYTES = 64 * 1024
 #: Longest wait for a statement: what is signed for an attempt is good for little longer.
 LONGEST_S = 3000.0
+#: So much of a statement's time, and no larger share of it, is kept for what follows.
+_SPARE_S, _SPARE_SHARE = 1.0, 0.2
 #: From one look at a statement that runs on to the next, the first and the longest.
 _PAUSES_S = (0.1, 3.0)
 
@@ -107,6 +115,11 @@ class Session:
     def patience_s(self) -> float:
         """How long a statement that begins now may take, a second at least."""
         return min(LONGEST_S, max(1.0, self._by - time.monotonic()))
+
+    @property
+    def spare_s(self) -> float:
+        """How much of `patience_s` is kept for what follows when a statement is too slow."""
+        return min(_SPARE_S, _SPARE_SHARE * self.patience_s)
 
     def ask(
         self, method: str, path: str, data: Json = None, headers: Mapping[str, str] | None = None
@@ -222,7 +235,7 @@ class Session:
             raise sql_errors.NOT_UNDERSTOOD.at(self._stage) from None
 
     def _converse(self, connected: socket.socket, payload: bytes) -> http_response.Answer:
-        parser = http_response.ResponseParser(is_head=False, body_bytes=_LARGEST_BYTES)
+        parser = http_response.ResponseParser(is_head=False, body_bytes=sql_rows.LARGEST_BYTES)
         connected.settimeout(self._left())
         try:
             connected.sendall(payload)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from reconciler.values import dataclass
+
+#: Of the answer to a query that reads rows, so much is read.
+LARGEST_BYTES: Final = 16 * 1024 * 1024
 
 #: A value as JSON knows it; numbers are finite.
 Cell: TypeAlias = bool | int | float | str | None

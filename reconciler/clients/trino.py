@@ -8,7 +8,6 @@ to be told a user in any case; where the manifest names none it is told `reconci
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +17,7 @@ import requests.adapters
 from trino import auth, constants, dbapi, exceptions, transaction
 
 from reconciler.clients import sql, sql_errors, sql_rows
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.pinned_pool import PinnedPool
 from reconciler.clients.sql_rows import Rows
@@ -183,7 +182,7 @@ def _log_in(login: Login, attempt: Attempt) -> _Connection:
                 http_scheme=pool.scheme,
                 auth=_credential(login),
                 max_attempts=1,
-                request_timeout=max(0.001, attempt.end_by - time.monotonic()),
+                request_timeout=seconds_until(attempt.end_by),
                 encoding=None,  # else results would be fetched from wherever the server says
                 heartbeat_interval=None,
                 **{"source": "reconciler", **login.options},

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -20,14 +19,12 @@ import vertica_python  # type: ignore[import-untyped]  # has no types
 from vertica_python.vertica import messages  # type: ignore[import-untyped]  # the same
 
 from reconciler.clients import sql, sql_errors, sql_rows, sql_socket, tcp, tls, vertica_refusals
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.clients.sql_rows import Rows
 from reconciler.model import StageName
 
 #: A server sends less until the login is done.
 _LOGIN_BYTES = 64 * 1024
-#: Of rows so much is read.
-_ROWS_BYTES = 16 * 1024 * 1024
 
 
 class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
@@ -61,7 +58,7 @@ class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
         """Connects, agrees on TLS and proves who we are; done once."""
         plain = sql_socket.connect(self._login, self._attempt)
         self.socket: socket.socket | None = plain  # closed by `drop`, whatever happens
-        plain.settimeout(max(0.001, self._attempt.end_by - time.monotonic()))
+        plain.settimeout(seconds_until(self._attempt.end_by))
         if self._login.tls_mode != "disable":
             with self._attempt.stages.stage(StageName.TLS):
                 self.socket = self._encrypted(plain)
@@ -189,7 +186,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
     session = _log_in(login, attempt)
     try:
         with attempt.stages.stage(StageName.QUERY), _translated(attempt):
-            session.allow(_ROWS_BYTES)
+            session.allow(sql_rows.LARGEST_BYTES)
             cursor = session.cursor()
             cursor.execute("START TRANSACTION READ ONLY")
             cursor.execute(query)
