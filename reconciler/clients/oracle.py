@@ -1,15 +1,7 @@
 """Oracle Database through oracledb in its thin mode: one login, and one read-only row.
 
-oracledb opens its sockets itself, and goes on to whatever host a listener sends it to (TNS
-"redirect"), with the login. It is therefore handed a socket of ours for its first connection, and
-none for a second: whoever names a cluster's listener that only sends clients on is told so. The
-socket is put under it where it looks for Python's `socket` module; other users of oracledb in this
-process, whose threads make no attempt of ours, have it as before. TLS is ours as well: oracledb
-switches the check of the host name off in the context that it is given, and makes its own.
-
-In the same way, a server cannot have it hash for hours before the login.
-
-Nothing is read from `TNS_ADMIN`: places are given as parameters, never as a connect string.
+Its one connection is made by `oracle_sockets`: over a socket and with TLS of ours, and to no other
+host. Nothing is read from `TNS_ADMIN`: places are given as parameters, never as a connect string.
 """
 
 from __future__ import annotations
