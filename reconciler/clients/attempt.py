@@ -74,6 +74,8 @@ class Login:
     server_name: str = ""
     #: oldest version of TLS, a key of `tls.VERSIONS`
     tls_minimum: str = "1.2"
+    #: newest one that the driver's protocol can carry; empty for any
+    tls_newest: str = ""
     #: shown to a server that asks who we are
     identity: Identity | None = None
     #: the manifest's options, by the driver's own names

@@ -197,7 +197,6 @@ DRIVER = sql.Driver(check=check, read=read)
 def _log_in(login: Login, attempt: Attempt) -> _Server:
     if not login.username or login.password is None:
         raise sql_errors.PASSWORD_WANTED.at(StageName.AUTH)
-    mssql_wire.refuse_unsupported(login)
     mssql_login.refuse_long(login)
     wire = Wire(sql_socket.connect(login, attempt), attempt)
     try:

@@ -40,11 +40,6 @@ _TOO_LARGE = Meaning(
     message="the server's answer is too large to be read",
     hint="choose a query that reads less",
 )
-_TLS_1_3 = Meaning(
-    reason=Reason.TLS_FAILURE,
-    message="a login to SQL Server with TLS 1.3 is not supported; nothing was sent",
-    hint='use `tls: {minimumVersion: "1.2"}`',
-)
 
 
 class Wire:
@@ -134,7 +129,7 @@ class Wire:
         if agreed not in (_ON, _REQUIRED):
             raise sql_errors.NO_TLS.at(self._stage)
         mode = tls.TlsMode(login.tls_mode)
-        context = tls.context(mode, login.ca, minimum=login.tls_minimum, maximum="1.2")
+        context = tls.context(mode, login.ca, minimum=login.tls_minimum, maximum=login.tls_newest)
         session = TlsSession(context, login.certified_name)
         try:
             self._shake_hands(session)
@@ -191,16 +186,6 @@ class Wire:
     @property
     def _stage(self) -> StageName:
         return self._attempt.stages.last or StageName.QUERY
-
-
-def refuse_unsupported(login: Login) -> None:
-    """Does nothing where TLS is as old as TDS 7.4 needs it.
-
-    Raises:
-        ConnectionFailed: TlsFailure.
-    """
-    if login.tls_mode != "disable" and login.tls_minimum == "1.3":
-        raise _TLS_1_3.at(StageName.TLS)
 
 
 def _offer(encryption: int) -> bytes:

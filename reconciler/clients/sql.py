@@ -151,6 +151,7 @@ def describe(
         ca=ca,
         server_name=spec["tls"].get("serverName", ""),
         tls_minimum=spec["tls"].get("minimumVersion", "1.2"),
+        tls_newest=row.newest_tls,
         identity=identity,
         options=row.parameters(spec.get("options", {})),
     )
