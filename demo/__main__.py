@@ -215,6 +215,8 @@ def _run(line: Line, seen: World, environment: Mapping[str, str]) -> None:
             stdout=output,
             stderr=sys.stdout.fileno(),
             check=False,
+            # Ctrl-C is for the show, which then ends the command, however far it has come.
+            process_group=0,
         )
     if ended.returncode != line.exit:
         raise Unexpected(f"`{line.shown}` ended with {ended.returncode}, expected {line.exit}")

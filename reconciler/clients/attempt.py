@@ -74,6 +74,8 @@ class Login:
     server_name: str = ""
     #: oldest version of TLS, a key of `tls.VERSIONS`
     tls_minimum: str = "1.2"
+    #: newest one that the driver's protocol can carry; empty for any
+    tls_newest: str = ""
     #: shown to a server that asks who we are
     identity: Identity | None = None
     #: the manifest's options, by the driver's own names
@@ -194,6 +196,11 @@ class Attempt:
         if stage not in _TIMEOUTS:
             stage = StageName.TCP
         return _TIMEOUTS[stage].at(stage)
+
+
+def seconds_until(by: float) -> float:
+    """Returns the seconds left until `by`, for a time-out; never none, which would mean no end."""
+    return max(0.001, by - time.monotonic())
 
 
 #: What it means that time ran out, by the stage that was under way.

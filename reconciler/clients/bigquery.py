@@ -20,8 +20,6 @@ from reconciler.clients.sql_json import Cells
 from reconciler.clients.sql_rows import Rows
 from reconciler.model import JsonObject, Reason, StageName
 
-#: So much of the time is left when a request stops waiting for rows.
-_SPARE_S, _SPARE_SHARE = 1.0, 0.2
 #: Id of a project, one of a domain too ("Creating and managing projects").
 _PROJECT = re.compile(r"(?:[a-z0-9.-]{1,200}:)?[a-z0-9-]{1,63}")
 _MISSING = re.compile(r"Not found: (?:Project|Dataset) ")
@@ -51,17 +49,8 @@ _MEANINGS: Mapping[str, Meaning] = {
 }
 
 
-def check(login: Login, query: str, attempt: Attempt) -> None:
-    """Sends what the key signed and `query`; see the module for what is read-only.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    read(login, query, 1, attempt)
-
-
 def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
-    """As `check`, and returns at most `limit` rows.
+    """Sends what the key signed and `query`, and returns at most `limit` rows.
 
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
@@ -78,7 +67,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         return _rows(reply.data, limit)
 
 
-DRIVER = sql.Driver(check=check, read=read)
+DRIVER = sql.Driver(read=read)
 
 
 def _root(session: Session) -> str:
@@ -102,8 +91,7 @@ def _request(session: Session, query: str, limit: int) -> JsonObject:
 
 
 def _wait_ms(session: Session) -> int:
-    patience_s = session.patience_s
-    return round(1000 * (patience_s - min(_SPARE_S, _SPARE_SHARE * patience_s)))
+    return round(1000 * (session.patience_s - session.spare_s))
 
 
 def _ended(session: Session, reply: Reply, limit: int) -> Reply:

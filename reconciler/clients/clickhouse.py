@@ -28,8 +28,6 @@ from reconciler.model import StageName
 
 #: Of a row's text so much is read, and dropped.
 _ROW_BYTES = 65536
-#: Of the text of rows that are shown so much is read; more is refused.
-_ROWS_BYTES = 16 * 1024 * 1024
 _ROWS_FORMAT = "JSONCompactEachRowWithNamesAndTypes"
 #: How the server writes numbers that JSON has no form for; a text may be the same.
 _NOT_FINITE = ("nan", "inf", "-inf")
@@ -47,8 +45,6 @@ _MEANINGS: dict[int, Meaning] = {
     497: sql_errors.NOT_PERMITTED,
     516: sql_errors.LOGIN_REFUSED,
 }
-#: What the driver raises when it stumbles over an answer that no ClickHouse server gives.
-_GARBLED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class _Connection(dbapi.Connection):
@@ -108,10 +104,10 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
             answer = cast("io.IOBase", found)
             try:
                 with connection.pool.translated():
-                    text = answer.read(_ROWS_BYTES + 1)
+                    text = answer.read(sql_rows.LARGEST_BYTES + 1)
             finally:
                 answer.close()
-            if len(text) > _ROWS_BYTES:
+            if len(text) > sql_rows.LARGEST_BYTES:
                 raise sql_errors.too_large(StageName.QUERY)
             columns, types, *rows = map(json.loads, text.splitlines())
             fetched = (tuple(map(_value, row, types)) for row in rows)
@@ -186,7 +182,7 @@ def _translated(login: Login, attempt: Attempt) -> Iterator[None]:
         yield
     except exceptions.Error as error:
         raise _explain(error, login, attempt) from None
-    except _GARBLED:
+    except sql_errors.GARBLED:
         raise _foreign(attempt) from None
 
 
@@ -194,9 +190,7 @@ def _explain(error: exceptions.Error, login: Login, attempt: Attempt) -> Connect
     code = error.code
     if code is None:
         return _foreign(attempt)
-    is_query = attempt.stages.last is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
-    meaning = _MEANINGS.get(code, otherwise)
+    meaning = _MEANINGS.get(code) or sql_errors.unknown(attempt.stages.last)
     if meaning is sql_errors.LOGIN_REFUSED and login.password is None:
         is_certified = login.method == "clientCertificate"
         meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.PASSWORD_WANTED

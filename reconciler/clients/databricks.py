@@ -24,8 +24,6 @@ from reconciler.model import JsonObject, Reason, StageName
 _STATEMENTS = "/api/2.0/sql/statements"
 #: What a request may wait for rows, in seconds; less than the shortest is not to wait at all.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 5, 50
-#: So much of the time is kept for cancelling what is too slow.
-_SPARE_S, _SPARE_SHARE = 1.0, 0.2
 _RUNNING = ("PENDING", "RUNNING")
 _CLASS = re.compile(r"\[([A-Z_]{3,80})(?:\.[A-Z_]{1,80})?\]\s*")
 
@@ -63,17 +61,8 @@ _MEANINGS: Mapping[str, Meaning] = {
 }
 
 
-def check(login: Login, query: str, attempt: Attempt) -> None:
-    """Sends the token and `query`, and looks at the answer; see the module for what is read-only.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    read(login, query, 1, attempt)
-
-
 def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
-    """As `check`, and returns at most `limit` rows.
+    """Sends the token and `query`, and returns at most `limit` rows.
 
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
@@ -85,7 +74,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         return _rows(reply.data, limit)
 
 
-DRIVER = sql.Driver(check=check, read=read)
+DRIVER = sql.Driver(read=read)
 
 
 def _sent(session: Session, query: str, limit: int) -> Reply:
@@ -110,8 +99,7 @@ def _ended(session: Session, reply: Reply) -> Reply:
     name = sql_json.part(reply.data, "statement_id")
     if not name:
         raise session.foreign()
-    spare_s = min(_SPARE_S, _SPARE_SHARE * session.patience_s)
-    for _ in session.looks(spare_s):
+    for _ in session.looks(session.spare_s):  # then there is time to cancel it
         reply = session.ask("GET", f"{_STATEMENTS}/{name}")
         if _state(reply) not in _RUNNING:
             return reply

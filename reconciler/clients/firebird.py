@@ -8,45 +8,17 @@ server that does not encrypt is left.
 
 from __future__ import annotations
 
-import time
-
 from firebirdsql import consts
 
 from reconciler.clients import firebird_refusals, sql, sql_rows
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.clients.firebird_session import Session
 from reconciler.clients.sql_rows import Rows
 from reconciler.model import StageName
 
-#: Of rows so much is read.
-_ROWS_BYTES = 16 * 1024 * 1024
-
-
-def open_connection(login: Login, attempt: Attempt) -> Session:
-    """Logs in once and returns the connection.
-
-    A server from Firebird 4 on ends each of its queries after `attempt.query_s`.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    session = _log_in(login, attempt)
-    session.sock.left = None
-    session.statement_timeout = attempt.query_s
-    return session
-
-
-def check(login: Login, query: str, attempt: Attempt) -> None:
-    """Logs in once, runs `query` read-only, fetches one row, and closes the connection.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    read(login, query, 1, attempt)
-
 
 def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
-    """As `check`, but fetches at most `limit` rows and returns them.
+    """Logs in once, runs `query` read-only, and returns at most `limit` rows.
 
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
@@ -61,7 +33,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         session.drop()
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
+DRIVER = sql.Driver(read=read)
 
 
 def _log_in(login: Login, attempt: Attempt) -> Session:
@@ -76,10 +48,10 @@ def _log_in(login: Login, attempt: Attempt) -> Session:
 
 
 def _read_rows(session: Session, query: str, limit: int, attempt: Attempt) -> Rows:
-    session.sock.left = _ROWS_BYTES
+    session.sock.left = sql_rows.LARGEST_BYTES
     session.isolation_level = consts.ISOLATION_LEVEL_READ_COMMITED_RO
     session.rows_at_once = limit + 1
-    cursor = session.cursor(timeout=max(0.001, attempt.query_by - time.monotonic()))
+    cursor = session.cursor(timeout=seconds_until(attempt.query_by))
     cursor.execute(query)
     columns = [column[0] for column in cursor.description or ()]
     return sql_rows.collect(columns, iter(cursor.fetchone, None), limit=limit)

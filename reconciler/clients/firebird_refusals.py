@@ -6,7 +6,6 @@ hostile or foreign server can make it raise nearly any built-in exception.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -53,19 +52,6 @@ _MEANINGS: dict[int, Meaning] = {
     335544734: sql_errors.DATABASE_MISSING,
     335544375: sql_errors.DATABASE_MISSING,
 }
-#: What firebirdsql raises when it stumbles over bytes that no Firebird server sends.
-_GARBLED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    NameError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 #: What firebirdsql says of a connection that ended.
 _BROKEN_OFF = "Can not recv() packets"
 
@@ -79,7 +65,7 @@ def translated(attempt: Attempt) -> Iterator[None]:
         raise _broken(error, attempt) from None
     except firebirdsql.Error as error:
         raise _explain(error, attempt) from None
-    except _GARBLED:
+    except (NameError, *sql_errors.GARBLED):  # a variable that an answer left unset, as well
         if attempt.is_over:
             raise attempt.timed_out() from None
         raise sql_errors.NOT_UNDERSTOOD.at(attempt.stages.last or StageName.AUTH) from None
@@ -101,8 +87,7 @@ def _explain(error: firebirdsql.Error, attempt: Attempt) -> ConnectionFailed:
         # what the client says when the server wants another proof: it did not like this one
         is_login = text == "Unauthorized"
         return (sql_errors.LOGIN_REFUSED if is_login else sql_errors.NOT_UNDERSTOOD).at(stage)
-    is_query = stage is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
     known = (code for code in _MEANINGS if code in codes)
     code = next(known, min(codes))
-    return sql_errors.refused(attempt, _MEANINGS.get(code, otherwise), str(code), text)
+    meaning = _MEANINGS.get(code) or sql_errors.unknown(stage)
+    return sql_errors.refused(attempt, meaning, str(code), text)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 import secrets
 import socket
-import time
 from typing import Any, NoReturn
 
 import firebirdsql
 from firebirdsql import consts, fberrmsgs, srp
 
 from reconciler.clients import firebird_refusals, sql_socket
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.model import StageName
 
 #: Ways to log in that only prove the password, the better one first.
@@ -43,8 +42,8 @@ class _Stream:
         self._sock = plain
         self._reading: Any = None
         self._writing: Any = None
-        #: so much may still come; None: whatever comes
-        self.left: int | None = most_bytes
+        #: so much may still come
+        self.left = most_bytes
 
     @property
     def is_encrypted(self) -> bool:
@@ -52,10 +51,9 @@ class _Stream:
 
     def recv(self, length: int) -> bytes:
         data = self._sock.recv(min(length, _PIECE_BYTES))
-        if self.left is not None:
-            self.left -= len(data)
-            if self.left < 0:
-                raise OverflowError
+        self.left -= len(data)
+        if self.left < 0:
+            raise OverflowError
         return self._reading.decrypt(data) if self._reading and data else data
 
     def send(self, data: bytes) -> None:
@@ -121,7 +119,7 @@ class Session(firebirdsql.Connection):
         self._cursors: dict[object, object] = {}
         self.last_event_id = 0
         plain = sql_socket.connect(self._login, self._attempt)
-        plain.settimeout(max(0.001, self._attempt.end_by - time.monotonic()))
+        plain.settimeout(seconds_until(self._attempt.end_by))
         self.sock: Any = _Stream(plain, _LOGIN_BYTES)
         with self._attempt.stages.stage(StageName.AUTH):
             self._op_connect(self.auth_plugin_name, self.wire_crypt)

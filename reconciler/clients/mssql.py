@@ -16,7 +16,6 @@ from typing import Any
 
 from pytds import (  # type: ignore[import-untyped]  # has no py.typed
     collate,
-    connection,
     row_strategies,
     tds_base,
     tds_reader,
@@ -44,8 +43,8 @@ from reconciler.kinds import engine_traits
 from reconciler.kinds import sql as sql_kind
 from reconciler.model import Reason, StageName
 
-#: Of the answer to a query so much is read.
-_CHECK_BYTES, _ROWS_BYTES = 1024 * 1024, 16 * 1024 * 1024
+#: Of the answer to a check so much is read.
+_CHECK_BYTES = 1024 * 1024
 #: The largest packet that a server may ask for (MS-TDS, section 2.2.6.4).
 _LARGEST_PACKET = 32767
 #: So many messages of a kind and of one answer are kept; pytds would keep them all.
@@ -139,14 +138,14 @@ class _Session(tds_session._TdsSession):  # type: ignore[misc]  # has no types
 class _Server(tds_socket._TdsSocket):  # type: ignore[misc]  # has no types
     """pytds' connection, and its one session."""
 
-    def __init__(self, wire: Wire, *, autocommit: bool) -> None:
+    def __init__(self, wire: Wire) -> None:
         settings = tds_base._TdsLogin()  # nobody's: the login is made by `mssql_login`
         settings.bytes_to_unicode = True
         super().__init__(
             sock=wire,
             login=settings,
             row_strategy=row_strategies.tuple_row_strategy,
-            autocommit=autocommit,
+            autocommit=True,  # the query brings its transaction
         )
         self.wire = wire
         self._main_session = self.session = _Session(self, wire)
@@ -174,20 +173,6 @@ class _Server(tds_socket._TdsSocket):  # type: ignore[misc]  # has no types
         self._is_connected = True
 
 
-def open_connection(login: Login, attempt: Attempt) -> connection.NonMarsConnection:
-    """Logs in once and returns the connection.
-
-    Whoever uses it waits at most `attempt.query_s` for each piece of an answer; then pytds tells
-    the server to end the query.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    server = _log_in(login, attempt, autocommit=False)
-    server.wire.release(attempt.query_s)
-    return connection.NonMarsConnection(pooling=False, key=(), tds_socket=server)
-
-
 def check(login: Login, query: str, attempt: Attempt) -> None:
     """Logs in once, runs `query`, fetches one row, takes back what it did, and disconnects.
 
@@ -203,20 +188,19 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
     """
-    return _read(login, query, attempt, limit=limit, most_bytes=_ROWS_BYTES)
+    return _read(login, query, attempt, limit=limit, most_bytes=sql_rows.LARGEST_BYTES)
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
+DRIVER = sql.Driver(check=check, read=read)
 
 
-def _log_in(login: Login, attempt: Attempt, *, autocommit: bool) -> _Server:
+def _log_in(login: Login, attempt: Attempt) -> _Server:
     if not login.username or login.password is None:
         raise sql_errors.PASSWORD_WANTED.at(StageName.AUTH)
-    mssql_wire.refuse_unsupported(login)
     mssql_login.refuse_long(login)
     wire = Wire(sql_socket.connect(login, attempt), attempt)
     try:
-        server = _Server(wire, autocommit=autocommit)
+        server = _Server(wire)
         stages, is_plain = attempt.stages, login.tls_mode == "disable"
         with mssql_refusals.translated(server.session, attempt):
             with stages.stage(StageName.AUTH if is_plain else StageName.TLS):
@@ -241,7 +225,7 @@ def _read(login: Login, query: str, attempt: Attempt, *, limit: int, most_bytes:
             f"the health query {problem.partition(':')[0]}",
             "choose a `health.query` that only reads; SQL Server runs nothing read-only by itself",
         )
-    server = _log_in(login, attempt, autocommit=True)
+    server = _log_in(login, attempt)
     try:
         with (
             attempt.stages.stage(StageName.QUERY),

@@ -10,7 +10,6 @@ one can make it raise nearly any built-in exception.
 from __future__ import annotations
 
 import ssl
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -27,16 +26,6 @@ _NO_DATABASE = Meaning(
     reason=Reason.DATABASE_MISSING,
     message="the server has no such database, or this user may not open it",
     hint="check `database`, and that the login has a user there",
-)
-_LOCKED_OUT = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the login is locked or disabled",
-    hint="have it unlocked (ALTER LOGIN ... ENABLE, UNLOCK), and find out what locked it",
-)
-_EXPIRED = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the password has expired or must be changed",
-    hint="change it with another client, then where `auth.password` points to",
 )
 _WINDOWS_ONLY = Meaning(
     reason=Reason.AUTH_FAILED,
@@ -111,10 +100,10 @@ _MEANINGS = {
     18458: sql_errors.TOO_MANY_CLIENTS,
     18459: sql_errors.TOO_MANY_CLIENTS,
     18461: sql_errors.TOO_MANY_CLIENTS,
-    18470: _LOCKED_OUT,
-    18486: _LOCKED_OUT,
-    18487: _EXPIRED,
-    18488: _EXPIRED,
+    18470: sql_errors.ACCOUNT_LOCKED,
+    18486: sql_errors.ACCOUNT_LOCKED,
+    18487: sql_errors.PASSWORD_EXPIRED,
+    18488: sql_errors.PASSWORD_EXPIRED,
     40197: sql_errors.NOT_READY,
     40501: sql_errors.NOT_READY,
     40532: sql_errors.LOGIN_REFUSED,
@@ -127,18 +116,6 @@ _MEANINGS = {
     49919: sql_errors.TOO_MANY_CLIENTS,
     49920: sql_errors.TOO_MANY_CLIENTS,
 }
-#: What pytds raises when it stumbles over bytes that no SQL Server sends.
-_GARBLED = (
-    tds_base.Error,
-    struct.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class Told(Protocol):
@@ -155,7 +132,7 @@ def translated(told: Told, attempt: Attempt) -> Iterator[None]:
         yield
     except OSError as error:
         raise _broken(error, attempt) from None
-    except _GARBLED as error:
+    except (tds_base.Error, *sql_errors.GARBLED) as error:
         raise _explain(error, told, attempt) from None
 
 
@@ -169,11 +146,10 @@ def _explain(error: Exception, told: Told, attempt: Attempt) -> ConnectionFailed
     if not errors:
         return sql_errors.NOT_UNDERSTOOD.at(stage)
     telling = next((each for each in errors if each["msgno"] in _MEANINGS), errors[0])
-    is_query = stage is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
-    meaning = _MEANINGS.get(telling["msgno"], otherwise)
-    if is_query and meaning.reason is Reason.AUTH_FAILED:
-        meaning = otherwise  # of a login of the server's own, at another one that it asks
+    meaning = _MEANINGS.get(telling["msgno"]) or sql_errors.unknown(stage)
+    if stage is StageName.QUERY and meaning.reason is Reason.AUTH_FAILED:
+        # of a login of the server's own, at another one that it asks
+        meaning = sql_errors.unknown(stage)
     return sql_errors.refused(attempt, meaning, str(telling["msgno"]), telling["message"])
 
 

@@ -40,11 +40,6 @@ _TOO_LARGE = Meaning(
     message="the server's answer is too large to be read",
     hint="choose a query that reads less",
 )
-_TLS_1_3 = Meaning(
-    reason=Reason.TLS_FAILURE,
-    message="a login to SQL Server with TLS 1.3 is not supported; nothing was sent",
-    hint='use `tls: {minimumVersion: "1.2"}`',
-)
 
 
 class Wire:
@@ -52,10 +47,9 @@ class Wire:
 
     def __init__(self, plain: socket.socket, attempt: Attempt) -> None:
         self._socket = plain
-        self._attempt: Attempt | None = attempt
+        self._attempt = attempt
         self._by = attempt.connect_by
         self._left = LOGIN_BYTES
-        self._patience_s: float | None = None
         self._tls: TlsSession | None = None
         #: received, decrypted, and not asked for yet
         self._held = bytearray()
@@ -63,17 +57,6 @@ class Wire:
     def limit(self, by: float, most_bytes: int) -> None:
         """Makes whatever follows end at `by`, after at most so many bytes."""
         self._by, self._left = by, most_bytes
-
-    def release(self, patience_s: float) -> None:
-        """Forgets the attempt: an application waits `patience_s` for each piece from now on."""
-        self._attempt, self._patience_s = None, patience_s
-
-    def gettimeout(self) -> float | None:
-        return self._patience_s
-
-    def settimeout(self, timeout: float | None) -> None:
-        """Takes what pytds sets for an application; an attempt keeps its own time."""
-        self._patience_s = timeout
 
     def close(self) -> None:
         self._socket.close()
@@ -146,7 +129,7 @@ class Wire:
         if agreed not in (_ON, _REQUIRED):
             raise sql_errors.NO_TLS.at(self._stage)
         mode = tls.TlsMode(login.tls_mode)
-        context = tls.context(mode, login.ca, minimum=login.tls_minimum, maximum="1.2")
+        context = tls.context(mode, login.ca, minimum=login.tls_minimum, maximum=login.tls_newest)
         session = TlsSession(context, login.certified_name)
         try:
             self._shake_hands(session)
@@ -155,7 +138,7 @@ class Wire:
                 self.send_message(PRELOGIN, session.pending())  # tells the server why
             raise tls.failure(error) from None
         except ConnectionError:
-            if self._attempt is not None and self._attempt.is_over:
+            if self._attempt.is_over:
                 raise
             raise tls.cut() from None
         self._tls = session
@@ -191,31 +174,18 @@ class Wire:
 
     def _receive(self) -> bytes:
         self._set_time()
-        data = self._socket.recv(min(65536, self._left + 1) if self._attempt else 65536)
-        if self._attempt is not None:
-            self._left -= len(data)
-            if self._left < 0:
-                raise _TOO_LARGE.at(self._stage)
+        data = self._socket.recv(min(65536, self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise _TOO_LARGE.at(self._stage)
         return data
 
     def _set_time(self) -> None:
-        attempt = self._attempt
-        self._socket.settimeout(attempt.remaining(self._by) if attempt else self._patience_s)
+        self._socket.settimeout(self._attempt.remaining(self._by))
 
     @property
     def _stage(self) -> StageName:
-        last = self._attempt.stages.last if self._attempt is not None else None
-        return last or StageName.QUERY
-
-
-def refuse_unsupported(login: Login) -> None:
-    """Does nothing where TLS is as old as TDS 7.4 needs it.
-
-    Raises:
-        ConnectionFailed: TlsFailure.
-    """
-    if login.tls_mode != "disable" and login.tls_minimum == "1.3":
-        raise _TLS_1_3.at(StageName.TLS)
+        return self._attempt.stages.last or StageName.QUERY
 
 
 def _offer(encryption: int) -> bytes:

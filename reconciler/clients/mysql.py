@@ -20,7 +20,7 @@ from pymysql.constants import CLIENT
 from pymysql.cursors import SSCursor
 
 from reconciler.clients import mysql_refusals, sql, sql_errors, sql_rows, sql_socket, tls
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.clients.sql_rows import Rows
 from reconciler.model import StageName
 
@@ -106,7 +106,7 @@ class _Session(pymysql.connections.Connection):
         self.budget_bytes: int | None = None
         is_plain = login.tls_mode == "disable"
         context = None if is_plain else _context(login)
-        patience_s = max(0.001, attempt.end_by - time.monotonic())
+        patience_s = seconds_until(attempt.end_by)
         super().__init__(
             host=login.certified_name,  # of the certificate; the socket is there already
             port=login.port,

@@ -8,7 +8,6 @@ server's error text is kept, cleaned, behind the errno.
 from __future__ import annotations
 
 import ssl
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -55,21 +54,17 @@ _MEANINGS = {
     1370: sql_errors.NOT_PERMITTED,
     1698: sql_errors.LOGIN_REFUSED,
     1792: sql_errors.QUERY_WRITES,
-    1862: sql_errors.LOGIN_REFUSED,
+    1862: sql_errors.PASSWORD_EXPIRED,
     1969: sql_errors.QUERY_TIMED_OUT,
     2059: _PLUGIN_UNKNOWN,
     3024: sql_errors.QUERY_TIMED_OUT,
-    3118: sql_errors.LOGIN_REFUSED,
+    3118: sql_errors.ACCOUNT_LOCKED,
     3159: sql_errors.TLS_REQUIRED,
-    4151: sql_errors.LOGIN_REFUSED,
+    4151: sql_errors.ACCOUNT_LOCKED,
 }
 #: Method whose password or token is sent as it is -> what it means that a hash is asked for.
 SENT_AS_IS = {
-    "ldap": Meaning(
-        reason=Reason.PROTOCOL_ERROR,
-        message="the server checks the password itself and asks no directory",
-        hint="use `auth: {method: password}`",
-    ),
+    "ldap": sql_errors.NO_DIRECTORY,
     "awsIam": Meaning(
         reason=Reason.PROTOCOL_ERROR,
         message="the server checks a password itself and takes no token; nothing was sent",
@@ -87,18 +82,6 @@ _HASHING = (
 _UNKNOWN_VARIABLE = 1193
 #: The lowest errno of PyMySQL's own; above stand MySQL's newer server errors again.
 _OWN_CODES = range(2000, 3000)
-#: What PyMySQL raises when it stumbles over bytes that no MySQL server sends.
-_GARBLED = (
-    pymysql.Error,
-    struct.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class NeverKey(bytes):
@@ -148,7 +131,7 @@ def translated(login: Login, attempt: Attempt) -> Iterator[None]:
         yield
     except OSError as error:
         raise _broken(error, attempt) from None
-    except _GARBLED as error:
+    except (pymysql.Error, *sql_errors.GARBLED) as error:
         raise _explain(error, login, attempt) from None
 
 
@@ -173,10 +156,7 @@ def _explain(error: Exception, login: Login, attempt: Attempt) -> ConnectionFail
         return tcp.cut(None, stage)
     if not isinstance(code, int) or code == 0 or (code in _OWN_CODES and code not in _MEANINGS):
         return sql_errors.NOT_UNDERSTOOD.at(stage)
-    is_query = stage is StageName.QUERY
-    meaning = _MEANINGS.get(
-        code, sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
-    )
+    meaning = _MEANINGS.get(code) or sql_errors.unknown(stage)
     if meaning is sql_errors.LOGIN_REFUSED:
         meaning = _login_refused(login)
     if code in _OWN_CODES:

@@ -1,15 +1,7 @@
 """Oracle Database through oracledb in its thin mode: one login, and one read-only row.
 
-oracledb opens its sockets itself, and goes on to whatever host a listener sends it to (TNS
-"redirect"), with the login. It is therefore handed a socket of ours for its first connection, and
-none for a second: whoever names a cluster's listener that only sends clients on is told so. The
-socket is put under it where it looks for Python's `socket` module; other users of oracledb in this
-process, whose threads make no attempt of ours, have it as before. TLS is ours as well: oracledb
-switches the check of the host name off in the context that it is given, and makes its own.
-
-In the same way, a server cannot have it hash for hours before the login.
-
-Nothing is read from `TNS_ADMIN`: places are given as parameters, never as a connect string.
+Its one connection is made by `oracle_sockets`: over a socket and with TLS of ours, and to no other
+host. Nothing is read from `TNS_ADMIN`: places are given as parameters, never as a connect string.
 """
 
 from __future__ import annotations
@@ -21,13 +13,11 @@ from contextlib import contextmanager
 import oracledb
 
 from reconciler.clients import oracle_refusals, sql, sql_rows
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.clients.oracle_sockets import SOCKETS, Dial
 from reconciler.clients.sql_rows import Rows
 from reconciler.model import StageName
 
-#: Of rows so much is read.
-_ROWS_BYTES = 16 * 1024 * 1024
 #: What stands where oracledb would tell of this machine; it takes no empty text.
 _UNTOLD = "unknown"
 
@@ -72,7 +62,7 @@ DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
 @contextmanager
 def _reading(login: Login, query: str, limit: int, attempt: Attempt) -> Iterator[oracledb.Cursor]:
     connection, dial = _log_in(login, attempt)
-    dial.allow(_ROWS_BYTES)
+    dial.allow(sql_rows.LARGEST_BYTES)
     try:
         with attempt.stages.stage(StageName.QUERY), oracle_refusals.translated(attempt, dial):
             connection.call_timeout = _milliseconds(attempt.query_by - time.monotonic())
@@ -128,7 +118,7 @@ def _connect(login: Login, attempt: Attempt, dial: Dial) -> oracledb.Connection:
         ssl_server_dn_match=False,  # `wrap_socket` has looked at the certificate
         config_dir="",
         retry_count=0,
-        tcp_connect_timeout=max(0.001, attempt.connect_by - time.monotonic()),
+        tcp_connect_timeout=seconds_until(attempt.connect_by),
         disable_oob=True,  # no tunnel or proxy carries urgent bytes
         # else the names of this machine and its user would be told
         machine=_UNTOLD,

@@ -8,7 +8,6 @@ came from the server, and are not.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
@@ -25,16 +24,6 @@ SENT_ON = Meaning(
     reason=Reason.DESTINATION_DENIED,
     message="the listener sends us on to another address; the login went to neither",
     hint="name the database's own listener in `host` and `port`, not one that only sends on",
-)
-_LOCKED = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the account is locked",
-    hint="have it unlocked at the database, and see there who tried the password",
-)
-_EXPIRED = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the password has expired",
-    hint="set a new one at the database, and put it where `auth.password` points to",
 )
 _NO_COMMON_WAY = Meaning(
     reason=Reason.PROTOCOL_ERROR,
@@ -74,8 +63,8 @@ _MEANINGS = {
     "ORA-12526": sql_errors.NOT_READY,
     "ORA-12527": sql_errors.NOT_READY,
     "ORA-12528": sql_errors.NOT_READY,
-    "ORA-28000": _LOCKED,
-    "ORA-28001": _EXPIRED,
+    "ORA-28000": sql_errors.ACCOUNT_LOCKED,
+    "ORA-28001": sql_errors.PASSWORD_EXPIRED,
     "ORA-41900": sql_errors.NOT_PERMITTED,
     "DPY-3001": _NO_COMMON_WAY,
     "DPY-3010": _NO_COMMON_WAY,
@@ -92,17 +81,6 @@ _NOT_CONNECTED = "DPY-6005"
 #: Around a number of the listener's.
 _LISTENER_REFUSES = "DPY-6000"
 _REFUSED_WITH = re.compile(r"\bORA-([0-9]{1,5})\b")
-#: What oracledb raises when it stumbles over bytes that no Oracle server sends.
-_GARBLED = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 class Dialled(Protocol):
@@ -116,14 +94,14 @@ def translated(attempt: Attempt, dial: Dialled) -> Iterator[None]:
     """Turns whatever oracledb raises inside into `ConnectionFailed`."""
     try:
         yield
-    except (oracledb.Error, OSError, *_GARBLED) as error:
+    except (oracledb.Error, OSError, *sql_errors.GARBLED) as error:
         raise dial.failure or _explain(error, attempt) from None
 
 
 @contextmanager
 def ignored() -> Iterator[None]:
     """Lets pass whatever oracledb says of a connection that is given up."""
-    with suppress(oracledb.Error, OSError, *_GARBLED):
+    with suppress(oracledb.Error, OSError, *sql_errors.GARBLED):
         yield
 
 
@@ -138,9 +116,8 @@ def _explain(error: Exception, attempt: Attempt) -> ConnectionFailed:
         return tcp.cut(error if isinstance(error, OSError) else None, stage)
     if number not in _MEANINGS and not number.startswith("ORA-"):
         return sql_errors.NOT_UNDERSTOOD.at(stage)
-    is_query = stage is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
-    return sql_errors.refused(attempt, _MEANINGS.get(number, otherwise), number, text)
+    meaning = _MEANINGS.get(number) or sql_errors.unknown(stage)
+    return sql_errors.refused(attempt, meaning, number, text)
 
 
 def _code(error: Exception) -> str:

@@ -22,7 +22,7 @@ import urllib3
 from urllib3.connection import HTTPConnection
 
 from reconciler.clients import sql_errors, sql_socket, tcp, tls
-from reconciler.clients.attempt import Attempt, Lifeline, Login
+from reconciler.clients.attempt import Attempt, Lifeline, Login, seconds_until
 from reconciler.clients.stages import Stages
 from reconciler.errors import ConnectionFailed
 from reconciler.model import StageName
@@ -150,7 +150,7 @@ class PinnedPool(urllib3.PoolManager):
     def _patience(self) -> urllib3.Timeout:
         if self._attempt is None:
             return urllib3.Timeout(connect=_LATER_S, read=None)
-        left = max(0.001, self._attempt.end_by - time.monotonic())
+        left = seconds_until(self._attempt.end_by)
         return urllib3.Timeout(connect=left, read=left)
 
     @property

@@ -56,11 +56,7 @@ _NOT_POSTGRESQL = Meaning(
 
 #: What it means, by method, that a server asks for another way to log in than the method's own.
 _OTHER_LOGIN = {
-    "ldap": Meaning(
-        reason=Reason.PROTOCOL_ERROR,
-        message="the server checks the password itself and asks no directory; nothing was sent",
-        hint="use `auth: {method: password}`",
-    ),
+    "ldap": sql_errors.NO_DIRECTORY,
     "awsIam": Meaning(
         reason=Reason.PROTOCOL_ERROR,
         message="the server checks a password itself and takes no token; nothing was sent",

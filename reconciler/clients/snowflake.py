@@ -68,17 +68,8 @@ _MEANINGS: Mapping[str, Meaning] = {
 }
 
 
-def check(login: Login, query: str, attempt: Attempt) -> None:
-    """Logs in, runs `query`, and looks at the answer; see the module for what is read-only.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    read(login, query, 1, attempt)
-
-
 def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
-    """As `check`, and returns at most `limit` rows.
+    """Logs in, runs `query`, and returns at most `limit` rows.
 
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
@@ -90,7 +81,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
             return _run(session, query, limit)
 
 
-DRIVER = sql.Driver(check=check, read=read)
+DRIVER = sql.Driver(read=read)
 
 
 def _look_around(session: Session) -> None:

@@ -42,10 +42,10 @@ class Driver:
     #: logs in once, by `attempt.connect_by`; the caller closes the connection. None where the
     #: engine has no dialect of SQLAlchemy, so that nobody could use one
     open_connection: Callable[[Login, Attempt], DbapiConnection] | None = None
-    #: logs in once, runs a query read-only, fetches one row, and leaves nothing open
-    check: Callable[[Login, str, Attempt], None]
-    #: as `check`, but fetches at most so many rows and returns them
+    #: logs in once, runs a query read-only, returns at most so many rows, and leaves nothing open
     read: Callable[[Login, str, int, Attempt], Rows]
+    #: as `read`, but fetches one row and returns nothing. None: reads one row
+    check: Callable[[Login, str, Attempt], None] | None = None
 
 
 class Reach(Enum):
@@ -151,6 +151,7 @@ def describe(
         ca=ca,
         server_name=spec["tls"].get("serverName", ""),
         tls_minimum=spec["tls"].get("minimumVersion", "1.2"),
+        tls_newest=row.newest_tls,
         identity=identity,
         options=row.parameters(spec.get("options", {})),
     )
@@ -213,7 +214,11 @@ def check(engine: str, login: Login, query: str, attempt: Attempt) -> None:
         ConnectionFailed: why and at which stage it was not possible.
     """
     try:
-        load(engine).check(login, query, attempt)
+        driver = load(engine)
+        if driver.check is None:
+            driver.read(login, query, 1, attempt)
+        else:
+            driver.check(login, query, attempt)
     finally:
         attempt.lifeline.release()
 

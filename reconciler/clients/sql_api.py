@@ -22,18 +22,26 @@ from dataclasses import field, replace
 from typing import Self
 
 from reconciler.auth import exchange
-from reconciler.clients import http_request, http_response, sql_errors, sql_socket, tcp, tls
+from reconciler.clients import (
+    http_request,
+    http_response,
+    sql_errors,
+    sql_rows,
+    sql_socket,
+    tcp,
+    tls,
+)
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Json, JsonObject, Reason, StageName
 from reconciler.values import dataclass
 
-#: Of an answer so much is read; rows are asked for in a number that fits.
-_LARGEST_BYTES = 16 * 2**20
 _READ_BYTES = 64 * 1024
 #: Longest wait for a statement: what is signed for an attempt is good for little longer.
 LONGEST_S = 3000.0
+#: So much of a statement's time, and no larger share of it, is kept for what follows.
+_SPARE_S, _SPARE_SHARE = 1.0, 0.2
 #: From one look at a statement that runs on to the next, the first and the longest.
 _PAUSES_S = (0.1, 3.0)
 
@@ -48,12 +56,6 @@ _STATUSES: Mapping[int, Meaning] = {
     502: sql_errors.NOT_READY,
     503: sql_errors.NOT_READY,
     504: sql_errors.NOT_READY,
-}
-#: Way to log in -> what a refusal of it means.
-_CREDENTIALS: Mapping[str, Meaning] = {
-    "accessToken": sql_errors.TOKEN_REFUSED,
-    "keyPair": sql_errors.KEY_REFUSED,
-    "serviceAccount": sql_errors.ACCOUNT_REFUSED,
 }
 
 
@@ -114,6 +116,11 @@ class Session:
         """How long a statement that begins now may take, a second at least."""
         return min(LONGEST_S, max(1.0, self._by - time.monotonic()))
 
+    @property
+    def spare_s(self) -> float:
+        """How much of `patience_s` is kept for what follows when a statement is too slow."""
+        return min(_SPARE_S, _SPARE_SHARE * self.patience_s)
+
     def ask(
         self, method: str, path: str, data: Json = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
@@ -160,13 +167,11 @@ class Session:
     ) -> ConnectionFailed:
         """Returns what `reply` means; `code` and `text` are the engine's own, and foreign."""
         is_known = bool(code or text)
-        is_query = self._stage is StageName.QUERY
-        otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
         meaning = meanings.get(code) or _STATUSES.get(reply.status)
         if meaning is None:
-            meaning = otherwise if is_known else sql_errors.NOT_UNDERSTOOD
+            meaning = sql_errors.unknown(self._stage) if is_known else sql_errors.NOT_UNDERSTOOD
         if reply.status == _UNAUTHORIZED or meaning.reason is Reason.AUTH_FAILED:
-            meaning = _CREDENTIALS[self.login.method]
+            meaning = sql_errors.login_refused(self.login.method)
         failure = sql_errors.refused(self.attempt, meaning, code, text)
         if failure.reason is not Reason.AUTH_FAILED:
             return failure
@@ -230,7 +235,7 @@ class Session:
             raise sql_errors.NOT_UNDERSTOOD.at(self._stage) from None
 
     def _converse(self, connected: socket.socket, payload: bytes) -> http_response.Answer:
-        parser = http_response.ResponseParser(is_head=False, body_bytes=_LARGEST_BYTES)
+        parser = http_response.ResponseParser(is_head=False, body_bytes=sql_rows.LARGEST_BYTES)
         connected.settimeout(self._left())
         try:
             connected.sendall(payload)

@@ -7,6 +7,9 @@ the same on every engine. A server's own text appears only behind the code, clea
 
 from __future__ import annotations
 
+import struct
+from typing import Final
+
 from reconciler.clients import sql_words
 from reconciler.clients.attempt import Attempt
 from reconciler.clients.meaning import Meaning
@@ -35,6 +38,21 @@ AWS_TOKEN_REFUSED = Meaning(
         "check the keys and `region` of `auth`, that `host` is the endpoint of AWS, this machine's"
         " clock, and that the keys' policy allows rds-db:connect as this user"
     ),
+)
+PASSWORD_EXPIRED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the password has expired or must be changed",
+    hint="set a new one at the database, and put it where `auth.password` points to",
+)
+ACCOUNT_LOCKED = Meaning(
+    reason=Reason.AUTH_FAILED,
+    message="the account is locked or disabled",
+    hint="have it unlocked at the database, and see there who tried the password",
+)
+NO_DIRECTORY = Meaning(
+    reason=Reason.PROTOCOL_ERROR,
+    message="the server checks the password itself and asks no directory; nothing was sent",
+    hint="use `auth: {method: password}`",
 )
 PASSWORD_WANTED = Meaning(
     reason=Reason.AUTH_FAILED,
@@ -158,8 +176,27 @@ NOT_UNDERSTOOD = Meaning(
     hint="check that `port` belongs to a server of this engine",
 )
 
+#: What a library raises when it stumbles over bytes that no server of its engine sends.
+GARBLED: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
 #: Method -> what a refused login means, where it is not `LOGIN_REFUSED`.
-_REFUSED_BY_METHOD = {"ldap": DIRECTORY_REFUSED, "awsIam": AWS_TOKEN_REFUSED}
+_REFUSED_BY_METHOD = {
+    "accessToken": TOKEN_REFUSED,
+    "awsIam": AWS_TOKEN_REFUSED,
+    "keyPair": KEY_REFUSED,
+    "ldap": DIRECTORY_REFUSED,
+    "serviceAccount": ACCOUNT_REFUSED,
+}
 
 
 def too_large(stage: StageName) -> ConnectionFailed:
@@ -168,8 +205,13 @@ def too_large(stage: StageName) -> ConnectionFailed:
 
 
 def login_refused(method: str) -> Meaning:
-    """Returns what it means that a server refuses a login by `method` with a password."""
+    """Returns what it means that a server refuses the secret of a login by `method`."""
     return _REFUSED_BY_METHOD.get(method, LOGIN_REFUSED)
+
+
+def unknown(stage: StageName | None) -> Meaning:
+    """Returns what a code that no table has means, by the stage that it ended."""
+    return QUERY_FAILED if stage is StageName.QUERY else CONNECTION_REFUSED
 
 
 def refused(attempt: Attempt, meaning: Meaning, code: str, text: str) -> ConnectionFailed:

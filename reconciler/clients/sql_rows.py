@@ -10,9 +10,12 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from reconciler.values import dataclass
+
+#: Of the answer to a query that reads rows, so much is read.
+LARGEST_BYTES: Final = 16 * 1024 * 1024
 
 #: A value as JSON knows it; numbers are finite.
 Cell: TypeAlias = bool | int | float | str | None

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 
 from reconciler.clients import tcp, tls
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.clients.stages import Stages
 from reconciler.model import StageName
 
@@ -30,7 +29,7 @@ def connect(login: Login, attempt: Attempt) -> socket.socket:
     with stages.stage(StageName.TCP) as stage:
         for left, address in zip(range(len(login.addresses), 0, -1), login.addresses, strict=True):
             stage.detail = address
-            share = max(0.001, attempt.connect_by - time.monotonic()) / left
+            share = seconds_until(attempt.connect_by) / left
             plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             try:
                 attempt.lifeline.hold_socket(plain.fileno())
@@ -60,7 +59,7 @@ def open_secured(login: Login, attempt: Attempt) -> socket.socket:
         mode = tls.TlsMode(login.tls_mode)
         context = tls.context(mode, login.ca, own=login.identity, minimum=login.tls_minimum)
         with attempt.stages.stage(StageName.TLS):
-            plain.settimeout(max(0.001, attempt.connect_by - time.monotonic()))
+            plain.settimeout(seconds_until(attempt.connect_by))
             return context.wrap_socket(plain, server_hostname=login.certified_name)
     except BaseException as error:
         plain.close()

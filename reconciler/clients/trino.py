@@ -8,7 +8,6 @@ to be told a user in any case; where the manifest names none it is told `reconci
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +17,7 @@ import requests.adapters
 from trino import auth, constants, dbapi, exceptions, transaction
 
 from reconciler.clients import sql, sql_errors, sql_rows
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.pinned_pool import PinnedPool
 from reconciler.clients.sql_rows import Rows
@@ -42,8 +41,6 @@ _MEANINGS: dict[str, Meaning] = {
     "SERVER_SHUTTING_DOWN": sql_errors.NOT_READY,
     "SERVER_STARTING_UP": sql_errors.NOT_READY,
 }
-#: What the client raises when it stumbles over an answer that no Trino gives.
-_GARBLED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -185,7 +182,7 @@ def _log_in(login: Login, attempt: Attempt) -> _Connection:
                 http_scheme=pool.scheme,
                 auth=_credential(login),
                 max_attempts=1,
-                request_timeout=max(0.001, attempt.end_by - time.monotonic()),
+                request_timeout=seconds_until(attempt.end_by),
                 encoding=None,  # else results would be fetched from wherever the server says
                 heartbeat_interval=None,
                 **{"source": "reconciler", **login.options},
@@ -216,7 +213,7 @@ def _translated(login: Login, attempt: Attempt) -> Iterator[None]:
     except exceptions.HttpError as error:
         stage = attempt.stages.last or stage
         raise _refused(error, login).at(stage) from None
-    except (exceptions.Error, requests.RequestException, *_GARBLED):
+    except (exceptions.Error, requests.RequestException, *sql_errors.GARBLED):
         stage = attempt.stages.last or stage
         raise sql_errors.NOT_UNDERSTOOD.at(stage) from None
 
@@ -230,7 +227,6 @@ def _refused(error: exceptions.HttpError, login: Login) -> Meaning:
 
 
 def _explain(error: exceptions.TrinoQueryError, attempt: Attempt) -> ConnectionFailed:
-    is_query = attempt.stages.last is StageName.QUERY
-    otherwise = sql_errors.QUERY_FAILED if is_query else sql_errors.CONNECTION_REFUSED
     name = str(error.error_name)
-    return sql_errors.refused(attempt, _MEANINGS.get(name, otherwise), name, str(error.message))
+    meaning = _MEANINGS.get(name) or sql_errors.unknown(attempt.stages.last)
+    return sql_errors.refused(attempt, meaning, name, str(error.message))

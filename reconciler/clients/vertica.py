@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -20,14 +19,12 @@ import vertica_python  # type: ignore[import-untyped]  # has no types
 from vertica_python.vertica import messages  # type: ignore[import-untyped]  # the same
 
 from reconciler.clients import sql, sql_errors, sql_rows, sql_socket, tcp, tls, vertica_refusals
-from reconciler.clients.attempt import Attempt, Login
+from reconciler.clients.attempt import Attempt, Login, seconds_until
 from reconciler.clients.sql_rows import Rows
 from reconciler.model import StageName
 
 #: A server sends less until the login is done.
 _LOGIN_BYTES = 64 * 1024
-#: Of rows so much is read.
-_ROWS_BYTES = 16 * 1024 * 1024
 
 
 class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
@@ -37,8 +34,8 @@ class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
         self._login = login
         self._attempt = attempt
         self._has_answered = False
-        #: so much may still be read; None: whatever comes
-        self._left: int | None = _LOGIN_BYTES
+        #: so much may still be read
+        self._left = _LOGIN_BYTES
         #: the server's notices, which would become Python's warnings, with its text
         self.notice_handler = _ignore
         super().__init__(
@@ -61,7 +58,7 @@ class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
         """Connects, agrees on TLS and proves who we are; done once."""
         plain = sql_socket.connect(self._login, self._attempt)
         self.socket: socket.socket | None = plain  # closed by `drop`, whatever happens
-        plain.settimeout(max(0.001, self._attempt.end_by - time.monotonic()))
+        plain.settimeout(seconds_until(self._attempt.end_by))
         if self._login.tls_mode != "disable":
             with self._attempt.stages.stage(StageName.TLS):
                 self.socket = self._encrypted(plain)
@@ -134,10 +131,9 @@ class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
 
     def read_bytes(self, n: int) -> bytes:
         """Returns exactly so many bytes; a server that wants to send too many is left."""
-        if self._left is not None:
-            self._left -= n
-            if self._left < 0:
-                raise OverflowError
+        self._left -= n
+        if self._left < 0:
+            raise OverflowError
         try:
             data: bytes = self._socket_as_file().read(n)
         except ssl.SSLError as error:  # vertica-python would make a text of it
@@ -149,14 +145,14 @@ class _Session(vertica_python.Connection):  # type: ignore[misc]  # has no types
         return data
 
     def read_message(self) -> Any:
-        """Returns the next message, none that asks a check for a file of this machine."""
+        """Returns the next message, none that asks for a file of this machine."""
         message = super().read_message()
-        if isinstance(message, messages.VerifyFiles) and self._left is not None:
+        if isinstance(message, messages.VerifyFiles):
             raise sql_errors.FILE_REQUESTED.at(self._attempt.stages.last or StageName.QUERY)
         return message
 
-    def allow(self, most_bytes: int | None) -> None:
-        """Lets the server send so much from now on, or as much as it likes."""
+    def allow(self, most_bytes: int) -> None:
+        """Lets the server send so much from now on."""
         self._left = most_bytes
 
     def _socket(self) -> Any:
@@ -181,31 +177,8 @@ def _ignore(notice: object) -> None:
     """Does nothing."""
 
 
-def open_connection(login: Login, attempt: Attempt) -> _Session:
-    """Logs in once and returns the connection.
-
-    Each wait for the server ends after `attempt.query_s`.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    session = _log_in(login, attempt)
-    session.allow(None)
-    session._socket().settimeout(attempt.query_s)
-    return session
-
-
-def check(login: Login, query: str, attempt: Attempt) -> None:
-    """Logs in once, runs `query` read-only, fetches one row, and closes the connection.
-
-    Raises:
-        ConnectionFailed: why and at which stage it was not possible.
-    """
-    read(login, query, 1, attempt)
-
-
 def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
-    """As `check`, but fetches at most `limit` rows and returns them.
+    """Logs in once, runs `query` read-only, and returns at most `limit` rows.
 
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
@@ -213,7 +186,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
     session = _log_in(login, attempt)
     try:
         with attempt.stages.stage(StageName.QUERY), _translated(attempt):
-            session.allow(_ROWS_BYTES)
+            session.allow(sql_rows.LARGEST_BYTES)
             cursor = session.cursor()
             cursor.execute("START TRANSACTION READ ONLY")
             cursor.execute(query)
@@ -225,7 +198,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
         session.drop()
 
 
-DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
+DRIVER = sql.Driver(read=read)
 
 
 def _log_in(login: Login, attempt: Attempt) -> _Session:
@@ -251,5 +224,5 @@ def _translated(attempt: Attempt) -> Iterator[None]:
             raise attempt.timed_out() from None
         known = error if isinstance(error, OSError) else None
         raise tcp.cut(known, attempt.stages.last or StageName.TCP) from None
-    except (vertica_python.errors.Error, *vertica_refusals.GARBLED) as error:
+    except (vertica_python.errors.Error, *sql_errors.GARBLED) as error:
         raise vertica_refusals.explain(error, attempt) from None

@@ -7,7 +7,6 @@ cleaned, behind the code.
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import vertica_python  # type: ignore[import-untyped]  # has no types
@@ -19,20 +18,10 @@ from reconciler.clients.meaning import Meaning
 from reconciler.errors import ConnectionFailed
 from reconciler.model import Reason, StageName
 
-_EXPIRED = Meaning(
-    reason=Reason.AUTH_FAILED,
-    message="the password has expired",
-    hint="set a new one at the database, and put it where `auth.password` points to",
-)
 _WAY_UNKNOWN = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server asks for a way to log in that is not supported",
     hint="let the user log in with a password that Vertica keeps as SHA-512",
-)
-_NO_DIRECTORY = Meaning(
-    reason=Reason.PROTOCOL_ERROR,
-    message="the server checks the password itself and asks no directory; nothing was sent",
-    hint="use `auth: {method: password}`",
 )
 _WANTS_PASSWORD = Meaning(
     reason=Reason.AUTH_FAILED,
@@ -56,17 +45,6 @@ _MEANINGS = {
 #: Proofs that do not hold the password itself, and that are hard to undo.
 _HASHES = (Authentication.HASH, Authentication.HASH_SHA512)
 _OLD_HASHES = (Authentication.MD5_PASSWORD, Authentication.HASH_MD5)
-#: What vertica-python raises when it stumbles over bytes that no Vertica server sends.
-GARBLED = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 def unanswered(code: int, login: Login) -> Meaning | None:
@@ -76,7 +54,7 @@ def unanswered(code: int, login: Login) -> Meaning | None:
     over TLS alone; where a directory checks it, nothing but the password itself is of use.
     """
     if code == Authentication.CHANGE_PASSWORD:
-        return _EXPIRED
+        return sql_errors.PASSWORD_EXPIRED
     if code not in (Authentication.CLEARTEXT_PASSWORD, *_HASHES, *_OLD_HASHES):
         return _WAY_UNKNOWN
     if login.password is None:
@@ -85,7 +63,7 @@ def unanswered(code: int, login: Login) -> Meaning | None:
     if code == Authentication.CLEARTEXT_PASSWORD:
         return None if login.is_verified else sql_errors.CLEARTEXT_REFUSED
     if login.method == "ldap":
-        return _NO_DIRECTORY
+        return sql_errors.NO_DIRECTORY
     is_too_weak = code in _OLD_HASHES and login.tls_mode == "disable"
     return sql_errors.CLEARTEXT_REFUSED if is_too_weak else None
 
@@ -101,9 +79,10 @@ def refused_login(
 ) -> ConnectionFailed:
     """Returns what an error before the end of the login means."""
     meaning = _meaning(error, sql_errors.CONNECTION_REFUSED)
-    if meaning is sql_errors.LOGIN_REFUSED and not has_answered:
+    if meaning is sql_errors.LOGIN_REFUSED:
         is_certified = login.method == "clientCertificate"
-        meaning = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.NOT_LET_IN
+        unasked = sql_errors.CERTIFICATE_REFUSED if is_certified else sql_errors.NOT_LET_IN
+        meaning = sql_errors.login_refused(login.method) if has_answered else unasked
     return _refused(error, meaning, attempt)
 
 

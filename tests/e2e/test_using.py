@@ -203,7 +203,7 @@ def test_a_refusal_by_oracle_reaches_programs_and_people(project: Project) -> No
         assert project("apply", "--health", "none").code == 0
         ended = project("query", "orders", "select 1 from dual")
         assert ended.code == 11
-        assert "AuthFailed at auth: the account is locked (ORA-28000: " in ended.stderr
+        assert "AuthFailed at auth: the account is locked or disabled (ORA-28000: " in ended.stderr
         with (
             connect(project) as orders,
             pytest.raises(ConnectionFailed, match="the account is locked"),

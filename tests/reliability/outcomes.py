@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from reconciler import kinds
 from reconciler.errors import InvalidManifests, ProtectedRow
 from reconciler.model import DeletionPolicy, HoldKind, Resource, Status
 from tests.reliability.stages import Contents
@@ -44,9 +45,9 @@ def require_wanted(
         if resource.spec["state"] == "archived":
             assert row is None
         elif row is None:
-            assert resource.digest in _held(before, name)
+            assert _intent(resource) in _held(before, name)
         elif row.hold and row.hold.kind is HoldKind.ROLLBACK:
-            assert row.hold.digest == resource.digest
+            assert row.hold.digest == _intent(resource)
         else:
             assert row.digest == resource.digest
     for name in live.keys() - wanted.keys():
@@ -58,6 +59,10 @@ def require_wanted(
             assert row.ref.name in wanted[str(now.ref)].metadata["previousNames"]
         if now and now.status.is_live and row.hold and row.hold.kind is HoldKind.SUSPEND:
             assert now.hold == row.hold, "only `resume` ends what `suspend` has ordered"
+
+
+def _intent(resource: Resource) -> str:
+    return kinds.intent(resource.ref.kind, resource.manifest)
 
 
 def _held(contents: Contents, name: str) -> set[str]:

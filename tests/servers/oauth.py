@@ -12,7 +12,6 @@ test changes (`lifetime_s`, `failing`, `leeway_s` ...) holds from the next reque
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -422,22 +421,6 @@ def oauth_server(*, port: int = 0) -> Iterator[Provider]:
             "/api": provider.api,
         }
         yield provider
-
-
-def delayed(provider: Provider, seconds: float) -> Route:
-    """Answers as the server would, but later; for tests that need requests to overlap."""
-
-    async def route(peer: Peer) -> None:
-        await asyncio.sleep(seconds)
-        form = _form(peer.request)
-        try:
-            answer = provider._grant(form, provider._client(peer.request, form))
-        except Refused as refusal:
-            await provider._refuse(peer, refusal)
-            return
-        await http_routes.json_body(answer)(peer)
-
-    return route
 
 
 def _now() -> float:

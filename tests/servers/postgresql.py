@@ -74,10 +74,6 @@ class PostgresServer:
         self.execute(f"CREATE DATABASE {name}")
         return name
 
-    def drop_database(self, name: str) -> None:
-        """Drops a database and ends every session in it."""
-        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
     def make_schema(self) -> str:
         """Returns the name of a new, empty schema in `postgres`: cheaper than a database."""
         name = f"test_{secrets.token_hex(6)}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import firebirdsql
 import pytest
 from firebirdsql import srp
 
@@ -176,19 +177,21 @@ def test_a_server_that_does_not_encrypt_is_left(plain_firebird: Firebird, check:
 
 
 @real
-def test_a_connection_can_be_used_and_its_deadlines_are_its_own(firebird: Firebird) -> None:
-    login, attempt = make_login(firebird.spec(), PASSWORD, "")
-    connection: Any = sql.open_connection("firebird", login, attempt)
-    attempt.lifeline.cut()  # the attempt is over, and has no hand in the connection any more
-    cursor = connection.cursor()
-    cursor.execute("insert into item values (4, 'cap')")
-    cursor.execute("select name from item where id = 4")
-    assert cursor.fetchone() == ("cap",)
-    connection.rollback()
-    assert PASSWORD not in repr(vars(connection))
-    with pytest.raises(RuntimeError, match="once"):
-        connection.reconnect()
-    connection.close()
+def test_a_connection_hides_the_password_and_is_never_made_again(
+    firebird: Firebird, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    original = firebirdsql.Connection.cursor
+
+    def look(connection: Any, **settings: Any) -> Any:
+        seen.append(repr(vars(connection)))
+        with pytest.raises(RuntimeError, match="once"):
+            connection._initialize()  # what `reconnect` and `ping` do
+        return original(connection, **settings)
+
+    monkeypatch.setattr(firebirdsql.Connection, "cursor", look)
+    assert check(firebird.spec(), PASSWORD).reason is Reason.OK
+    assert [PASSWORD in shown for shown in seen] == [False]
 
 
 @real

@@ -70,8 +70,8 @@ def test_a_listener_that_refuses_says_why(
     [
         (1017, Reason.AUTH_FAILED, "the user name or the password is refused"),
         (1005, Reason.AUTH_FAILED, "the user name or the password is refused"),
-        (28000, Reason.AUTH_FAILED, "the account is locked"),
-        (28001, Reason.AUTH_FAILED, "the password has expired"),
+        (28000, Reason.AUTH_FAILED, "the account is locked or disabled"),
+        (28001, Reason.AUTH_FAILED, "the password has expired or must be changed"),
         (1045, Reason.PERMISSION_DENIED, "the user lacks a permission"),
         (1033, Reason.SERVER_ERROR, "the server is starting, stopping or recovering"),
         (1089, Reason.SERVER_ERROR, "the server is starting, stopping or recovering"),

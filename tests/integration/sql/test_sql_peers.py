@@ -196,6 +196,27 @@ def test_a_server_that_lets_nobody_in_has_seen_no_password(check: Check) -> None
     assert found.reason is Reason.PERMISSION_DENIED
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        pytest.param(1862, "the password has expired or must be changed", id="expired"),
+        pytest.param(3118, "the account is locked or disabled", id="locked-by-mysql"),
+        pytest.param(4151, "the account is locked or disabled", id="locked-by-mariadb"),
+    ],
+)
+def test_an_account_that_may_not_log_in_is_told_from_a_wrong_password(
+    check: Check, code: int, words: str
+) -> None:
+    def refuse(client: Conversation) -> None:
+        client.mysql_send(0, sql_peers.mysql_greeting())
+        client.mysql_packet()
+        client.mysql_send(2, sql_peers.mysql_error(code, "HY000", b"why"))
+
+    with sql_peer(refuse) as peer:
+        found = check(peer_spec("mysql", peer.port))
+    assert (found.reason, found.message) == (Reason.AUTH_FAILED, f"{words} ({code}: why)")
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_hostile_text_is_redacted_escaped_and_cut(check: Check, engine: str) -> None:
     hostile = b"\x1b[2J" + f"dsn=//report:{CANARY}@db".encode() + b"\xff\r\n" + b"A" * 20_000

@@ -81,6 +81,17 @@ def test_a_directory_gets_the_password_over_verified_tls(check: Check) -> None:
     )
 
 
+def test_a_refusal_by_a_directory_is_said_as_one(check: Check) -> None:
+    auth = {**password_of(USER), "method": "ldap"}
+    with vertica_peer(vertica.CLEARTEXT) as peer:
+        found = check(peer.spec(auth=auth), "wrong-4711")
+    assert found.reason is Reason.AUTH_FAILED
+    assert found.message == (
+        "the directory refuses the user name or the password, or does not answer the server"
+        " (28000: Invalid username or password)"
+    )
+
+
 def test_a_client_certificate_logs_in(check: Check) -> None:
     clients = Authority()
     auth = {"method": "clientCertificate", "username": USER, **certificate_of(clients.client())}
@@ -122,7 +133,7 @@ def test_without_a_password_one_is_asked_for(check: Check) -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "words"),
     [
-        (vertica.EXPIRED, Reason.AUTH_FAILED, "the password has expired"),
+        (vertica.EXPIRED, Reason.AUTH_FAILED, "the password has expired or must be changed"),
         (
             vertica.GSS,
             Reason.PROTOCOL_ERROR,
@@ -219,19 +230,24 @@ def test_the_server_is_told_little(check: Check) -> None:
     assert [told[name] for name in empty] == [""] * 4
 
 
-def test_a_connection_can_be_used_and_is_never_made_again() -> None:
-    with vertica_peer() as peer:
-        login, attempt = make_login(peer.spec(), PASSWORD, peer.authority.pem)
-        connection: Any = sql.open_connection("vertica", login, attempt)
-        attempt.lifeline.cut()  # the attempt is over, and has no hand in the connection any more
-        cursor = connection.cursor()
-        cursor.execute("select 1")
-        assert cursor.fetchone() == [1]
+def test_a_connection_hides_the_password_and_is_never_made_again(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    original = vertica_python.Connection.cursor
+
+    def look(connection: Any) -> Any:
+        seen.append(connection)
         assert PASSWORD not in repr(vars(connection))
         assert PASSWORD not in str(connection)
         with pytest.raises(vertica_python.errors.ConnectionError):
             connection.cancel()
-        connection.close()
+        return original(connection)
+
+    monkeypatch.setattr(vertica_python.Connection, "cursor", look)
+    with vertica_peer() as peer:
+        assert check(peer.spec(), PASSWORD).reason is Reason.OK
+        (connection,) = seen
         with pytest.raises(vertica_python.errors.ConnectionError):
             connection.write(vertica_python.vertica.messages.Terminate())
         assert len(peer.startups) == 1
