@@ -18,6 +18,7 @@ from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.kinds import engines
+from reconciler.kinds.engine_traits import SENT_AS_IS, VERIFIED_MODES
 from reconciler.model import JsonObject, Reason, StageName
 from reconciler.redact import Secret
 from reconciler.values import dataclass
@@ -112,6 +113,26 @@ def load(engine: str) -> Driver:
             f'install it: `pip install "reconciler[{row.extra}]"`',
         ) from None
     return driver
+
+
+def refuse_unverified(spec: JsonObject) -> None:
+    """Returns where a normalised `spec` logs in with nothing that an impostor could use.
+
+    Beside what `kinds.sql_access` finds, since a spec may come from a state that was written before
+    the rule was. A socket is served by whoever the file system lets.
+
+    Raises:
+        ConnectionFailed: the credential would be sent as it is to a server that proves nothing.
+    """
+    method: str = spec.get("auth", {}).get("method", "")
+    if method not in SENT_AS_IS or "socket" in spec or spec["tls"]["mode"] in VERIFIED_MODES:
+        return
+    raise ConnectionFailed(
+        Reason.PROTOCOL_ERROR,
+        StageName.AUTH,
+        f"`{method}` sends {SENT_AS_IS[method]} as it is, and the server would not be verified",
+        "verify the server: `tls: {mode: verify-full}`",
+    )
 
 
 def describe(

@@ -16,9 +16,7 @@ from pydantic import TypeAdapter
 from reconciler import auth
 from reconciler.auth import exchange, libraries
 from reconciler.auth.aws_iam import AwsIamAuth
-from reconciler.clients import sql_errors
-from reconciler.clients.attempt import VERIFIED_MODES
-from reconciler.model import JsonObject, StageName
+from reconciler.model import JsonObject
 from reconciler.redact import Redactor, Secret
 
 _HEADER: Final[TypeAdapter[auth.SqlHeaderAuth]] = TypeAdapter(auth.SqlHeaderAuth)
@@ -51,7 +49,7 @@ def made(
     `redactor` learns what stands in it.
 
     Raises:
-        ConnectionFailed: the server would not be verified, or a library is missing.
+        ConnectionFailed: DriverMissing.
         SecretError: what it is made with cannot be used.
     """
     if spec["auth"]["method"] == "awsIam":
@@ -75,8 +73,6 @@ def _password(
     spec: JsonObject, secrets: Mapping[str, Secret], redactor: Redactor, now: datetime
 ) -> Secret:
     """Returns a token that names the server its certificate is for, however it is reached."""
-    if spec["tls"]["mode"] not in VERIFIED_MODES:
-        raise sql_errors.TOKEN_UNVERIFIED.at(StageName.AUTH)
     method = AwsIamAuth.model_validate(spec["auth"])
     host = spec["tls"].get("serverName", spec["host"])
     token = method.token(secrets, host=host, port=spec["port"], now=now)

@@ -70,6 +70,13 @@ HTTP_METHODS: Final = ("none", "password", "clientCertificate")
 HEADER_METHODS: Final = ("accessToken", "keyPair", "serviceAccount")
 #: What is sent is made for each login (`clients.sql_token`).
 MADE_METHODS: Final = (*HEADER_METHODS, "awsIam")
+#: Modes of `tls` in which a server must prove who it is.
+VERIFIED_MODES: Final = ("verify-full", "verify-ca")
+#: Method -> what of it is sent as it is, so that only a verified server may have it.
+SENT_AS_IS: Final[Mapping[str, str]] = {
+    "ldap": "the password",
+    **dict.fromkeys(MADE_METHODS, "its token"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

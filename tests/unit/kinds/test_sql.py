@@ -254,6 +254,16 @@ MODE, OWN = ("tls", "mode"), ("tls", "clientCertificate")
             id="token-unverified",
         ),
         pytest.param(
+            {
+                "engine": "snowflake",
+                "auth": {"method": "accessToken", "token": {"env": "TOKEN"}},
+                "tls": {"mode": "disable"},
+            },
+            MODE,
+            "`accessToken` sends its token as it is, so the server must be verified",
+            id="header-unverified",
+        ),
+        pytest.param(
             {"auth": BY_TOKEN, "socket": "/run/postgresql/.s.PGSQL.5432", "host": None},
             ("socket",),
             "`awsIam` is for a server of AWS, and a socket is on this machine",
