@@ -18,6 +18,7 @@ from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.kinds import engines
+from reconciler.kinds import sql as sql_kind
 from reconciler.kinds.engine_traits import SENT_AS_IS, VERIFIED_MODES
 from reconciler.model import JsonObject, Reason, StageName
 from reconciler.redact import Secret
@@ -213,6 +214,25 @@ def identity_of(
     return own
 
 
+def refuse_words(engine: str, query: str) -> None:
+    """Returns where `query` has none of the words that `engine` needs kept from it.
+
+    Asked for every statement, since a person's is in no manifest, and a state may be older.
+
+    Raises:
+        ConnectionFailed: it has one.
+    """
+    row = engines.ENGINES[engine]
+    problem = sql_kind.word_problem(query, row.query_words)
+    if problem:
+        raise ConnectionFailed(
+            Reason.QUERY_FAILED,
+            StageName.QUERY,
+            f"the health query {problem.partition(':')[0]}",
+            f"choose a `health.query` that only reads; {row.title} does not see to that by itself",
+        )
+
+
 def open_connection(engine: str, login: Login, attempt: Attempt) -> DbapiConnection:
     """Logs in once and returns the connection, which the caller closes.
 
@@ -234,6 +254,7 @@ def check(engine: str, login: Login, query: str, attempt: Attempt) -> None:
         ConnectionFailed: why and at which stage it was not possible.
     """
     try:
+        refuse_words(engine, query)
         load(engine).check(login, query, attempt)
     finally:
         attempt.lifeline.release()
@@ -246,6 +267,7 @@ def read(engine: str, login: Login, query: str, limit: int, attempt: Attempt) ->
         ConnectionFailed: why and at which stage it was not possible.
     """
     try:
+        refuse_words(engine, query)
         return load(engine).read(login, query, limit, attempt)
     finally:
         attempt.lifeline.release()
