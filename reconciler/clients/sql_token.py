@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from reconciler import auth
 from reconciler.auth import exchange, libraries
 from reconciler.auth.aws_iam import AwsIamAuth
+from reconciler.auth.service_account import ServiceAccountAuth
 from reconciler.model import JsonObject
 from reconciler.redact import Redactor, Secret
 
@@ -62,6 +63,8 @@ def _authorization(
 ) -> Secret:
     """Returns the value of a header; what is signed for it is good for an hour."""
     method = _HEADER.validate_python(spec["auth"])
+    if isinstance(method, ServiceAccountAuth):
+        redactor.add(method.account(secrets).private_key.reveal())
     plain = exchange.Request(method="POST", url=f"https://{spec['host']}/")
     sent = next(method.flow(plain, secrets, exchange.Moment(now=now, nonce=token_urlsafe)))
     ((_, value),) = sent.headers

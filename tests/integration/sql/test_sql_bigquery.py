@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from reconciler.clients import sql, sql_token
+from reconciler.errors import SecretError
 from reconciler.model import Json, JsonObject, Observation, Outcome, Reason
 from reconciler.redact import Redactor, Secret
 from tests.factories import NOW
@@ -69,6 +71,24 @@ def test_a_wrong_key_is_refused_once(check: CheckWith, key: str) -> None:
         "the service does not accept what the key of the service account signed (authError: "
     )
     assert peer.failed_logins == 1
+
+
+def test_the_key_inside_of_the_key_file_is_known_to_the_redactor() -> None:
+    redactor, text = Redactor(), key_file(key_pair())
+    redactor.add(text)  # as whoever resolved it does
+    pem: str = json.loads(text)["private_key"]
+    line = pem.splitlines()[8]
+    assert redactor.redact(f"a {line} b") == f"a {line} b"
+    with bigquery_peer() as peer:
+        sql_token.made(peer.spec(), {"/auth/key": Secret(text)}, redactor, NOW)
+    assert redactor.redact(f"a {line} b {pem} c") == "a *** b *** c"
+
+
+def test_the_key_is_known_to_the_redactor_where_it_cannot_sign() -> None:
+    redactor, text = Redactor(), key_file(key_pair(), private_key="no PEM text")
+    with bigquery_peer() as peer, pytest.raises(SecretError):
+        sql_token.made(peer.spec(), {"/auth/key": Secret(text)}, redactor, NOW)
+    assert redactor.redact("a no PEM text b") == "a *** b"
 
 
 @pytest.mark.parametrize("hours", [-2, 2])
