@@ -47,13 +47,11 @@ class ServiceAccountAuth(SpecModel):
             algorithm="RS256",
             key_id=account.key_id,
         )
-        issued = int(moment.now.timestamp())
         claims = {
             "iss": account.address,
             "sub": account.address,
             "aud": _AUDIENCE,
-            "iat": issued,
-            "exp": issued + _LIFETIME_S,
+            **oauth2_jwt.times(moment, _LIFETIME_S),
         }
         token = oauth2_jwt.compact(claims, key, oauth2_jwt.load(key))
         yield with_header(request, "Authorization", f"Bearer {token}")
