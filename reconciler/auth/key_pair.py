@@ -57,12 +57,10 @@ class KeyPairAuth(SpecModel):
         loaded = oauth2_jwt.load(key)
         account = self.account or account_of(_host(request.url))
         subject = f"{account}.{self.username}".upper()
-        issued = int(moment.now.timestamp())
         claims = {
             "iss": f"{subject}.{_fingerprint(loaded)}",
             "sub": subject,
-            "iat": issued,
-            "exp": issued + _LIFETIME_S,
+            **oauth2_jwt.times(moment, _LIFETIME_S),
         }
         token = oauth2_jwt.compact(claims, key, loaded)
         yield with_header(request, "Authorization", f"Bearer {token}")

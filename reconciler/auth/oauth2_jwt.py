@@ -49,9 +49,14 @@ def statement(claims: Mapping[str, str], key: SigningKey, moment: Moment) -> str
     Raises:
         SecretError: the key cannot be read, or is none for the algorithm; names its pointer.
     """
-    issued = int(moment.now.timestamp())
-    body = {**claims, "iat": issued, "exp": issued + LIFETIME_S, "jti": moment.nonce()}
+    body = {**claims, **times(moment, LIFETIME_S), "jti": moment.nonce()}
     return compact(body, key, load(key))
+
+
+def times(moment: Moment, lifetime_s: int) -> dict[str, int]:
+    """Returns the claims that say from when and until when (RFC 7519, section 4.1)."""
+    issued = int(moment.now.timestamp())
+    return {"iat": issued, "exp": issued + lifetime_s}
 
 
 def compact(body: Mapping[str, object], key: SigningKey, loaded: PrivateKeyTypes) -> str:

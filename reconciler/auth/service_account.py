@@ -9,22 +9,20 @@ spares a server that would have to be asked, and be let through, before every ch
 
 from __future__ import annotations
 
-import json
 from typing import Final, Literal
 
 from pydantic import Field
 
-from reconciler.auth import oauth2_jwt
+from reconciler.auth import google_key, oauth2_jwt
 from reconciler.auth.exchange import Flow, Moment, Request, Secrets, revealed, with_header
 from reconciler.auth.spec_model import SecretReference, SpecModel, at
 from reconciler.errors import SecretError
-from reconciler.redact import Secret
 
 #: Whatever the host is called, behind a private endpoint too.
 _AUDIENCE: Final = "https://bigquery.googleapis.com/"
 #: The longest that Google grants; a statement may run for nearly as long.
 _LIFETIME_S: Final = 3600
-_FIELDS: Final = ("client_email", "private_key", "private_key_id")
+_FIELDS: Final = ("type", "client_email", "private_key", "private_key_id")
 
 
 class ServiceAccountAuth(SpecModel):
@@ -41,38 +39,33 @@ class ServiceAccountAuth(SpecModel):
         Raises:
             SecretError: the key file cannot be read.
         """
-        address, private_key, key_id = _read(revealed(secrets, at("key")))
+        account = self.account(secrets)
         key = oauth2_jwt.SigningKey(
-            pem=Secret(private_key),
+            pem=account.private_key,
             passphrase=None,
             pointer=at("key"),
             algorithm="RS256",
-            key_id=key_id,
+            key_id=account.key_id,
         )
-        issued = int(moment.now.timestamp())
         claims = {
-            "iss": address,
-            "sub": address,
+            "iss": account.address,
+            "sub": account.address,
             "aud": _AUDIENCE,
-            "iat": issued,
-            "exp": issued + _LIFETIME_S,
+            **oauth2_jwt.times(moment, _LIFETIME_S),
         }
         token = oauth2_jwt.compact(claims, key, oauth2_jwt.load(key))
         yield with_header(request, "Authorization", f"Bearer {token}")
 
+    def account(self, secrets: Secrets) -> google_key.GoogleKey:
+        """Returns what the key file says.
 
-def _read(text: str) -> tuple[str, str, str]:
-    """Returns address, private key and its id."""
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        data = None
-    found = [data.get(name) for name in _FIELDS] if isinstance(data, dict) else []
-    match found:
-        case [str(address), str(private_key), str(key_id)]:
-            return address, private_key, key_id
-        case _:
+        Raises:
+            SecretError: it is none.
+        """
+        key = google_key.parse_key(revealed(secrets, at("key")))
+        if key is None or not key.can_sign:
             raise SecretError(
                 f"the secret at {at('key')} is no key file of a service account",
                 f"it is a JSON text with {', '.join(_FIELDS)}",
-            ) from None
+            )
+        return key

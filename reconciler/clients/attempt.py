@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from reconciler.clients import stages
 from reconciler.clients.meaning import PROXY_LATE, TUNNEL_LATE, Meaning
 from reconciler.errors import ConnectionFailed
-from reconciler.kinds.engine_traits import Value
+from reconciler.kinds.engine_traits import VERIFIED_MODES, Value
 from reconciler.model import Reason, StageName
 from reconciler.redact import Redactor, Secret
 from reconciler.values import dataclass
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 #: Of the answer to a query; several times as much is held while it is read.
 LONGEST_CHECKED_BYTES = 16 * 1024 * 1024
 LONGEST_READ_BYTES = 64 * 1024 * 1024
-#: Modes of `tls` in which a server must prove who it is.
-VERIFIED_MODES = ("verify-full", "verify-ca")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

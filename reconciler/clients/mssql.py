@@ -3,7 +3,7 @@
 Of pytds is used what reads and writes TDS once there is a connection. What `pytds.connect` does
 around it is not wanted: it tries again for as long as there is time, asks a browser service for
 ports, and goes wherever a server sends it, with the password. SQL Server has no transaction that
-may only read. So a query may have no word that ends a transaction or leaves it, and runs in one
+may only read. So a query has no word that ends a transaction or leaves it (`sql`), and runs in one
 that is rolled back; what may be read is up to the permissions of the user.
 """
 
@@ -38,9 +38,6 @@ from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.mssql_wire import Wire
 from reconciler.clients.sql_rows import Rows
-from reconciler.errors import ConnectionFailed
-from reconciler.kinds import engine_traits
-from reconciler.kinds import sql as sql_kind
 from reconciler.model import Reason, StageName
 
 #: Of the answer to a check so much is read.
@@ -217,14 +214,6 @@ def _log_in(login: Login, attempt: Attempt) -> _Server:
 
 
 def _read(login: Login, query: str, attempt: Attempt, *, limit: int, most_bytes: int) -> Rows:
-    problem = sql_kind.word_problem(query, engine_traits.TRANSACT_SQL_WORDS)
-    if problem:
-        raise ConnectionFailed(
-            Reason.QUERY_FAILED,
-            StageName.QUERY,
-            f"the health query {problem.partition(':')[0]}",
-            "choose a `health.query` that only reads; SQL Server runs nothing read-only by itself",
-        )
     server = _log_in(login, attempt)
     try:
         with (

@@ -18,6 +18,8 @@ from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.sql_rows import Rows
 from reconciler.errors import ConnectionFailed
 from reconciler.kinds import engines
+from reconciler.kinds import sql as sql_kind
+from reconciler.kinds.engine_traits import SENT_AS_IS, VERIFIED_MODES
 from reconciler.model import JsonObject, Reason, StageName
 from reconciler.redact import Secret
 from reconciler.values import dataclass
@@ -114,6 +116,26 @@ def load(engine: str) -> Driver:
     return driver
 
 
+def refuse_unverified(spec: JsonObject) -> None:
+    """Returns where a normalised `spec` logs in with nothing that an impostor could use.
+
+    Beside what `kinds.sql_access` finds, since a spec may come from a state that was written before
+    the rule was. A socket is served by whoever the file system lets.
+
+    Raises:
+        ConnectionFailed: the credential would be sent as it is to a server that proves nothing.
+    """
+    method: str = spec.get("auth", {}).get("method", "")
+    if method not in SENT_AS_IS or "socket" in spec or spec["tls"]["mode"] in VERIFIED_MODES:
+        return
+    raise ConnectionFailed(
+        Reason.PROTOCOL_ERROR,
+        StageName.AUTH,
+        f"`{method}` sends {SENT_AS_IS[method]} as it is, and the server would not be verified",
+        "verify the server: `tls: {mode: verify-full}`",
+    )
+
+
 def describe(
     spec: JsonObject,
     secrets: Mapping[str, Secret],
@@ -193,6 +215,25 @@ def identity_of(
     return own
 
 
+def refuse_words(engine: str, query: str) -> None:
+    """Returns where `query` has none of the words that `engine` needs kept from it.
+
+    Asked for every statement, since a person's is in no manifest, and a state may be older.
+
+    Raises:
+        ConnectionFailed: it has one.
+    """
+    row = engines.ENGINES[engine]
+    problem = sql_kind.word_problem(query, row.query_words)
+    if problem:
+        raise ConnectionFailed(
+            Reason.QUERY_FAILED,
+            StageName.QUERY,
+            f"the health query {problem.partition(':')[0]}",
+            f"choose a `health.query` that only reads; {row.title} does not see to that by itself",
+        )
+
+
 def open_connection(engine: str, login: Login, attempt: Attempt) -> DbapiConnection:
     """Logs in once and returns the connection, which the caller closes.
 
@@ -214,6 +255,7 @@ def check(engine: str, login: Login, query: str, attempt: Attempt) -> None:
         ConnectionFailed: why and at which stage it was not possible.
     """
     try:
+        refuse_words(engine, query)
         driver = load(engine)
         if driver.check is None:
             driver.read(login, query, 1, attempt)
@@ -230,6 +272,7 @@ def read(engine: str, login: Login, query: str, limit: int, attempt: Attempt) ->
         ConnectionFailed: why and at which stage it was not possible.
     """
     try:
+        refuse_words(engine, query)
         return load(engine).read(login, query, limit, attempt)
     finally:
         attempt.lifeline.release()

@@ -147,11 +147,6 @@ CLEARTEXT_REFUSED = Meaning(
     message="the server asks for a login that is too weak here; the password was not sent",
     hint="verify the server, then a password may be sent: `tls: {mode: verify-full}`",
 )
-TOKEN_UNVERIFIED = Meaning(
-    reason=Reason.PROTOCOL_ERROR,
-    message="a token is sent to a server that has proved who it is, and to no other",
-    hint="verify the server: `tls: {mode: verify-full}`",
-)
 FILE_REQUESTED = Meaning(
     reason=Reason.PROTOCOL_ERROR,
     message="the server asks for a file of this machine; it was not sent",

@@ -70,6 +70,13 @@ HTTP_METHODS: Final = ("none", "password", "clientCertificate")
 HEADER_METHODS: Final = ("accessToken", "keyPair", "serviceAccount")
 #: What is sent is made for each login (`clients.sql_token`).
 MADE_METHODS: Final = (*HEADER_METHODS, "awsIam")
+#: Modes of `tls` in which a server must prove who it is.
+VERIFIED_MODES: Final = ("verify-full", "verify-ca")
+#: Method -> what of it is sent as it is, so that only a verified server may have it.
+SENT_AS_IS: Final[Mapping[str, str]] = {
+    "ldap": "the password",
+    **dict.fromkeys(MADE_METHODS, "its token"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +205,12 @@ MYSQL_OPTIONS: Final = (
     ),
     _identifier("collation", "collation", "How text is compared on the connection."),
 )
+#: Takes a number from a sequence, quotes, space and comments between or not. Read-only transactions
+#: let sequences go on in Oracle, Firebird and Vertica (whose manual, "BEGIN", says that they do not
+#: prevent all writing), and Snowflake has none.
+NEXT_NUMBER_WORDS: Final = ("nextval",)
+_NEXT_VALUE: Final = r"next\b[\s\S]*\bvalue"
+FIREBIRD_WORDS: Final = ("gen_id", _NEXT_VALUE)
 #: SQL Server has no read-only transaction and takes further statements without a `;` between. A
 #: transaction that is rolled back undoes nearly all that a statement can do; these words end it, or
 #: do what it does not undo (Transact-SQL reference, "Statements", and the functions for row sets).
@@ -205,7 +218,7 @@ TRANSACT_SQL_WORDS: Final = (
     *("alter", "backup", "bulk", "checkpoint", "commit", "create", "dbcc", "deny", "drop", "exec"),
     *("execute", "grant", "kill", "opendatasource", "openquery", "openrowset", "raiserror"),
     *("reconfigure", "restore", "revoke", "rollback", "setuser", "shutdown", "truncate"),
-    *("updatetext", "waitfor", "writetext", r"next\b[\s\S]*\bvalue"),
+    *("updatetext", "waitfor", "writetext", _NEXT_VALUE),
 )
 #: Fields of LOGIN7 (MS-TDS, section 2.2.6.4), under the words of Microsoft's connection strings.
 MSSQL_OPTIONS: Final = (

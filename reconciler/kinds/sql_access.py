@@ -10,15 +10,12 @@ from collections.abc import Iterator
 
 from reconciler import kinds
 from reconciler.kinds import addresses, engines
-from reconciler.kinds.engine_traits import Engine
+from reconciler.kinds.engine_traits import SENT_AS_IS, VERIFIED_MODES, Engine
 from reconciler.model import JsonObject
 
-_VERIFIED = ("verify-full", "verify-ca")
 _DEFAULT_MODE = "verify-full"
 #: Hosts whose first part is the account ("Connecting to your accounts" of Snowflake's manual).
 _NAMES_ACCOUNT = re.compile(r"\.snowflakecomputing\.(?:com|cn)\Z", re.IGNORECASE)
-#: Method -> what of it is sent as it is, so that only a verified server may have it.
-_SENT_AS_IS = {"ldap": "the password", "awsIam": "its token"}
 
 
 def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
@@ -31,10 +28,10 @@ def findings(spec: JsonObject) -> Iterator[kinds.Finding]:
         yield _foreign(
             ("auth", "method"), f"`{row.name}` has no login by `{method}`", _one_of(row.methods)
         )
-    elif method in _SENT_AS_IS and mode not in _VERIFIED:
+    elif method in SENT_AS_IS and mode not in VERIFIED_MODES:
         yield _foreign(
             ("tls", "mode"),
-            f"`{method}` sends {_SENT_AS_IS[method]} as it is, so the server must be verified",
+            f"`{method}` sends {SENT_AS_IS[method]} as it is, so the server must be verified",
             "use `mode: verify-full`",
         )
     elif method == "clientCertificate" and mode == "disable":

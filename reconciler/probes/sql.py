@@ -133,10 +133,12 @@ async def reached(
     Probes and applications (`connecting`) both log in with what this gives.
 
     Raises:
-        ConnectionFailed: the name has no address, or a hop on the way fails.
+        ConnectionFailed: the name has no address, a hop on the way fails, or the server would get
+            a credential without having proved who it is.
         SecretError: a file of the manifest cannot be read.
     """
     spec = target.spec
+    sql.refuse_unverified(spec)
     reference = spec.get("tls", {}).get("ca")
     identity = sql.identity_of(spec, secrets, tools.read_public, tools.clock())
     hops = via.describe(spec, secrets, tools.read_public, uid=target.uid, version=target.version)

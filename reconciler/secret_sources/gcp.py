@@ -9,18 +9,16 @@ are not repeated.
 from __future__ import annotations
 
 import base64
-import json
 import re
 import time
 from http import HTTPStatus
 
-from reconciler.auth import oauth2_jwt, oauth2_requests
+from reconciler.auth import google_key, oauth2_jwt, oauth2_requests
 from reconciler.auth.exchange import Moment, Request, Response
 from reconciler.auth.oauth2_answers import Token, TokenRefused
 from reconciler.errors import SecretError
 from reconciler.kinds import addresses
 from reconciler.model import Json, JsonObject
-from reconciler.redact import Secret
 from reconciler.secret_sources import Access, access_tokens, asking, operators, texts
 from reconciler.settings import GcpAccount
 
@@ -97,17 +95,17 @@ class GcpSource:
         key = self._key()
         server = access_tokens.TokenServer(
             name="Google's token server",
-            url=key["token_uri"],
+            url=key.token_uri,
             ca=operators.read_public(self._account.ca, self._access),
             timeout_s=self._account.timeout_s,
         )
-        claims = {"iss": key["client_email"], "scope": _SCOPE, "aud": key["token_uri"]}
+        claims = {"iss": key.address, "scope": _SCOPE, "aud": key.token_uri}
         signing = oauth2_jwt.SigningKey(
-            pem=Secret(key["private_key"]),
+            pem=key.private_key,
             passphrase=None,
             pointer=_KEY,
             algorithm="RS256",
-            key_id=key["private_key_id"],
+            key_id=key.key_id,
         )
         try:
             assertion = oauth2_jwt.statement(claims, signing, moment)
@@ -116,19 +114,16 @@ class GcpSource:
         fields = {"grant_type": oauth2_requests.JWT_BEARER, "assertion": assertion}
         return access_tokens.ask(fields, server, moment, _refused)
 
-    def _key(self) -> JsonObject:
-        """Returns the parts of the service account's key, its private key known to the redactor."""
+    def _key(self) -> google_key.GoogleKey:
+        """Returns the service account's key, its private key known to the redactor."""
         text = operators.read(self._account.key, self._access, self._warnings)
-        try:
-            key = json.loads(text)
-        except (ValueError, RecursionError):  # the text of a ValueError holds the key
-            key = None
-        if not isinstance(key, dict) or key.get("type") != "service_account":
+        key = google_key.parse_key(text)
+        if key is None:
             raise SecretError(f"{_KEY} is no key of a service account", _MAKE)
-        if not all(isinstance(key.get(field), str) and key[field] for field in _FIELDS):
+        if not key.can_sign or not key.token_uri:
             raise SecretError(f"{_KEY} lacks one of: {', '.join(_FIELDS)}", _MAKE)
-        self._access.redactor.add(key["private_key"])
-        if not _is_safe(key["token_uri"]):
+        self._access.redactor.add(key.private_key.reveal())
+        if not _is_safe(key.token_uri):
             raise SecretError(f"{_KEY} has a `token_uri` that is no https URL", _MAKE)
         return key
 

@@ -167,6 +167,8 @@ class Planted:
     canaries: Mapping[str, str]
     env: Mapping[str, str]
     server: Server
+    #: of the database behind an API, which must prove who it is
+    service: Server
     #: Python that gives the process its keyring
     prelude: str
     #: a store that is a server which gives its password away
@@ -206,6 +208,7 @@ def planted(folder: Path) -> Iterator[Planted]:
     env["UNUSED_TOKEN"] = canaries["other variable"]
     with ExitStack() as running:
         server = running.enter_context(http_server({}))
+        service = running.enter_context(_repeater(folder))
         ports = {
             engine: running.enter_context(sql_peers.sql_peer(script)).port
             for engine, script in _scripts(canaries).items()
@@ -223,7 +226,7 @@ def planted(folder: Path) -> Iterator[Planted]:
             _mutual(),
             *_certified(),
             *_databases(ports),
-            _service(server),
+            _service(service),
             *_hops(server, proxy.port, socks, ssh),
         ]
         (folder / "manifests").mkdir()
@@ -235,6 +238,7 @@ def planted(folder: Path) -> Iterator[Planted]:
             canaries=canaries,
             env=env,
             server=server,
+            service=service,
             prelude=_KEYRING.replace("{value!r}", repr(canaries["keyring"])),
             leaky_state=url,
         )
@@ -412,18 +416,28 @@ def _databases(ports: Mapping[str, int]) -> Iterator[JsonObject]:
         yield _manifest("SqlConnection", engine, spec)
 
 
-def _service(server: Server) -> JsonObject:
-    """Returns a database behind an HTTP API that repeats the token in its error."""
+@contextmanager
+def _repeater(folder: Path) -> Iterator[Server]:
+    """Runs an HTTP API with a good certificate that repeats the token in its error."""
 
     async def repeat(client: Client) -> None:
         text = json.dumps({"code": "390144", "message": " ".join(client.request.headers.values())})
         head = f"HTTP/1.1 401 Unauthorized\r\nContent-Length: {len(text)}\r\n\r\n"
         await client.send((head + text).encode())
 
-    server.routes["/api/v2/statements"] = repeat
+    authority = Authority()
+    (folder / "service.pem").write_text(authority.pem)
+    with http_server(
+        {"/api/v2/statements": repeat}, context=authority.server_context("127.0.0.1")
+    ) as server:
+        yield server
+
+
+def _service(server: Server) -> JsonObject:
+    """Returns a database behind such an API."""
     place = {"host": server.host, "port": server.port, "database": "orders"}
     auth = {"method": "accessToken", "token": {"env": "SERVICE_TOKEN"}}
-    spec = {"engine": "snowflake", **place, "auth": auth, "tls": {"mode": "disable"}}
+    spec = {"engine": "snowflake", **place, "auth": auth, "tls": {"ca": {"file": "service.pem"}}}
     return _manifest("SqlConnection", "service", spec)
 
 

@@ -302,7 +302,8 @@ def answer(statement: str, server: Mssql, flags: int = 0) -> bytes:
 def let_in(client: TdsClient, encryption: int, context: ssl.SSLContext | None) -> bool:
     """Shakes hands as a server with that setting does; returns whether a login may follow."""
     kind, content = client.message()
-    assert kind == _PRELOGIN
+    if kind != _PRELOGIN:
+        raise ConnectionError("the client speaks another protocol")
     wanted = offered(content)
     if encryption == REQUIRED and wanted == NOT_SUPPORTED:
         client.send(prelogin(REQUIRED))

@@ -179,12 +179,11 @@ def _rows(rows: list[list[Json]], *columns: tuple[str, str, int]) -> JsonObject:
 
 
 @contextmanager
-def snowflake_peer(*, has_tls: bool = True) -> Iterator[Snowflake]:
+def snowflake_peer() -> Iterator[Snowflake]:
     """Runs a peer for the length of the block."""
     authority = Authority()
-    context = authority.server_context("127.0.0.1") if has_tls else None
     peer = Snowflake(authority=authority.pem, key=key_pair())
     routes = {"/api/v2/statements": peer.take, f"/api/v2/statements/{HANDLE}": peer.look}
-    with http_server(routes, context=context) as server:
+    with http_server(routes, context=authority.server_context("127.0.0.1")) as server:
         peer.server = server
         yield peer

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from reconciler.clients import sql, sql_token
+from reconciler.errors import SecretError
 from reconciler.model import Json, JsonObject, Observation, Outcome, Reason
 from reconciler.redact import Redactor, Secret
 from tests.factories import NOW
 from tests.servers.bigquery import bigquery_peer, key_file
 from tests.servers.certificates import Authority
 from tests.servers.hop_targets import PROXY_PASSWORD, proxy_block
-from tests.servers.http import http_server
 from tests.servers.http_routes import answer, endless_chunks, redirect
+from tests.servers.impostors import http_impostor, impostor, impostor_spec
 from tests.servers.proxies import proxy_server
-from tests.servers.sql_peers import sql_peer
-from tests.servers.sql_specs import CheckWith, make_login, names_of, peer_spec
+from tests.servers.sql_specs import CheckWith, make_login, names_of
 from tests.servers.statements import key_pair
 
 TLS_STAGES = ("secret", "dns", "tcp", "tls")
@@ -70,6 +71,24 @@ def test_a_wrong_key_is_refused_once(check: CheckWith, key: str) -> None:
         "the service does not accept what the key of the service account signed (authError: "
     )
     assert peer.failed_logins == 1
+
+
+def test_the_key_inside_of_the_key_file_is_known_to_the_redactor() -> None:
+    redactor, text = Redactor(), key_file(key_pair())
+    redactor.add(text)  # as whoever resolved it does
+    pem: str = json.loads(text)["private_key"]
+    line = pem.splitlines()[8]
+    assert redactor.redact(f"a {line} b") == f"a {line} b"
+    with bigquery_peer() as peer:
+        sql_token.made(peer.spec(), {"/auth/key": Secret(text)}, redactor, NOW)
+    assert redactor.redact(f"a {line} b {pem} c") == "a *** b *** c"
+
+
+def test_the_key_is_known_to_the_redactor_where_it_cannot_sign() -> None:
+    redactor, text = Redactor(), key_file(key_pair(), private_key="no PEM text")
+    with bigquery_peer() as peer, pytest.raises(SecretError):
+        sql_token.made(peer.spec(), {"/auth/key": Secret(text)}, redactor, NOW)
+    assert redactor.redact("a no PEM text b") == "a *** b"
 
 
 @pytest.mark.parametrize("hours", [-2, 2])
@@ -217,14 +236,14 @@ def test_a_proxy_is_on_the_way(check: CheckWith, password: str, reason: str) -> 
     ],
 )
 def test_a_web_server_is_no_bigquery(check: CheckWith, route: Json, reason: Reason) -> None:
-    with http_server({"/bigquery/v2/projects/orders/queries": route}) as server:
-        found = check(peer_spec("bigquery", server.port, auth=AUTH))
+    with http_impostor({"/bigquery/v2/projects/orders/queries": route}) as server:
+        found = check(impostor_spec("bigquery", server.port, AUTH))
     assert (found.reason, len(server.requests)) == (reason, 1)
 
 
 def test_a_silent_server_is_left_at_the_deadline(check: CheckWith) -> None:
-    with sql_peer(lambda client: client.wait()) as peer:
-        found = check(peer_spec("bigquery", peer.port, auth=AUTH, health={"timeout": "300ms"}))
+    with impostor(lambda client: client.wait()) as peer:
+        found = check(impostor_spec("bigquery", peer.port, AUTH, health={"timeout": "300ms"}))
     assert (found.reason, names_of(found)[-1]) == (Reason.READ_TIMEOUT, "query")
 
 

@@ -11,11 +11,10 @@ from reconciler.redact import Secret
 from tests.servers.certificates import Authority
 from tests.servers.databricks import TOKEN, Databricks, databricks_peer
 from tests.servers.hop_targets import PROXY_PASSWORD, proxy_block
-from tests.servers.http import http_server
 from tests.servers.http_routes import answer, endless_chunks, redirect
+from tests.servers.impostors import http_impostor, impostor, impostor_spec
 from tests.servers.proxies import proxy_server
-from tests.servers.sql_peers import sql_peer
-from tests.servers.sql_specs import CheckWith, make_login, names_of, peer_spec
+from tests.servers.sql_specs import CheckWith, make_login, names_of
 
 TLS_STAGES = ("secret", "dns", "tcp", "tls")
 AUTH: JsonObject = {"method": "accessToken", "token": {"env": "TOKEN"}}
@@ -222,14 +221,14 @@ def test_a_proxy_is_on_the_way(check: CheckWith, password: str, reason: str) -> 
     ],
 )
 def test_a_web_server_is_no_databricks(check: CheckWith, route: Json, reason: Reason) -> None:
-    with http_server({"/api/2.0/sql/statements": route}) as server:
-        found = check(peer_spec("databricks", server.port, auth=AUTH))
+    with http_impostor({"/api/2.0/sql/statements": route}) as server:
+        found = check(impostor_spec("databricks", server.port, AUTH))
     assert (found.reason, len(server.requests)) == (reason, 1)
 
 
 def test_a_silent_server_is_left_at_the_deadline(check: CheckWith) -> None:
-    with sql_peer(lambda client: client.wait()) as peer:
-        found = check(peer_spec("databricks", peer.port, auth=AUTH, health={"timeout": "300ms"}))
+    with impostor(lambda client: client.wait()) as peer:
+        found = check(impostor_spec("databricks", peer.port, AUTH, health={"timeout": "300ms"}))
     assert (found.reason, names_of(found)[-1]) == (Reason.READ_TIMEOUT, "query")
 
 

@@ -14,12 +14,11 @@ from reconciler.redact import Redactor, Secret
 from tests.factories import NOW
 from tests.servers.certificates import Authority
 from tests.servers.hop_targets import PROXY_PASSWORD, SECRETS, proxy_block, ssh_block
-from tests.servers.http import http_server
 from tests.servers.http_routes import answer, drip, endless_chunks, raw, redirect
+from tests.servers.impostors import http_impostor, impostor, impostor_spec
 from tests.servers.proxies import proxy_server
 from tests.servers.snowflake import PASSPHRASE, TOKEN, Snowflake, snowflake_peer
-from tests.servers.sql_peers import sql_peer
-from tests.servers.sql_specs import CheckWith, make_login, names_of, peer_spec
+from tests.servers.sql_specs import CheckWith, make_login, names_of
 from tests.servers.ssh import ssh_server
 from tests.servers.statements import key_pair
 
@@ -292,29 +291,29 @@ def test_a_wrong_password_of_the_proxy_is_the_proxys(check: CheckWith) -> None:
     ],
 )
 def test_a_web_server_is_no_snowflake(check: CheckWith, route: Json, reason: Reason) -> None:
-    with http_server({"/api/v2/statements": route}) as server:
+    with http_impostor({"/api/v2/statements": route}) as server:
         auth = {"method": "keyPair", "username": "a", "account": "b", "key": {"env": "KEY"}}
-        found = check(peer_spec("snowflake", server.port, auth=auth))
+        found = check(impostor_spec("snowflake", server.port, auth))
     assert (found.reason, len(server.requests)) == (reason, 1)
 
 
 @pytest.mark.parametrize("text", [b"", b"220 mail.example ESMTP\r\n", b"\xff" * 64])
 def test_another_kind_of_server_is_a_protocol_error(check: CheckWith, text: bytes) -> None:
-    with sql_peer(lambda client: client.send(text)) as peer:
-        found = check(peer_spec("snowflake", peer.port, auth=TOKEN_LOGIN), token=TOKEN)
+    with impostor(lambda client: client.send(text)) as peer:
+        found = check(impostor_spec("snowflake", peer.port, TOKEN_LOGIN), token=TOKEN)
     assert found.reason is Reason.PROTOCOL_ERROR
 
 
 def test_a_silent_server_is_left_at_the_deadline(check: CheckWith) -> None:
-    with sql_peer(lambda client: client.wait()) as peer:
-        spec = peer_spec("snowflake", peer.port, auth=TOKEN_LOGIN, health={"timeout": "300ms"})
+    with impostor(lambda client: client.wait()) as peer:
+        spec = impostor_spec("snowflake", peer.port, TOKEN_LOGIN, health={"timeout": "300ms"})
         found = check(spec, token=TOKEN)
     assert (found.reason, names_of(found)[-1]) == (Reason.CONNECT_TIMEOUT, "auth")
 
 
 def test_an_answer_in_drops_is_left_at_the_deadline(check: CheckWith) -> None:
-    with http_server({"/api/v2/statements": drip()}) as server:
-        spec = peer_spec("snowflake", server.port, auth=TOKEN_LOGIN, timeout={"connect": "300ms"})
+    with http_impostor({"/api/v2/statements": drip()}) as server:
+        spec = impostor_spec("snowflake", server.port, TOKEN_LOGIN, timeout={"connect": "300ms"})
         found = check(spec, token=TOKEN)
     assert (found.reason, names_of(found)[-1]) == (Reason.CONNECT_TIMEOUT, "auth")
 

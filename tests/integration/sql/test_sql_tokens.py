@@ -250,7 +250,7 @@ def test_a_server_that_is_not_verified_is_sent_nothing(
             Outcome.FAILED,
             Reason.PROTOCOL_ERROR,
             "auth",
-            "a token is sent to a server that has proved who it is, and to no other",
+            "`awsIam` sends its token as it is, and the server would not be verified",
         )
     assert front.peer is not None
     assert front.peer.connections == 0

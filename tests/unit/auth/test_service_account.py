@@ -39,7 +39,16 @@ def test_the_account_signs_for_the_service_whatever_its_host() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["", "none", "[]", "{}", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "none", "[]", "{}", "[" * 100_000),
+        pytest.param(key_file(statements.key_pair(), type="authorized_user"), id="user"),
+        pytest.param(key_file(statements.key_pair(), private_key_id=""), id="no id"),
+        pytest.param(key_file(statements.key_pair(), private_key=7), id="no key"),
+        pytest.param(key_file(statements.key_pair(), client_email=None), id="no account"),
+    ],
+)
 def test_what_is_no_key_file_is_said(text: str) -> None:
     with pytest.raises(SecretError, match="no key file of a service account"):
         authorization(text)

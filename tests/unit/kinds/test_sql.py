@@ -7,6 +7,7 @@ import pytest
 from reconciler import kinds
 from reconciler.kinds import sql
 from reconciler.kinds.engine_traits import TRANSACT_SQL_WORDS
+from reconciler.kinds.engines import ENGINES
 from reconciler.model import Endpoint, Path
 
 PASSWORD = {"method": "password", "username": "report", "password": {"env": "PASSWORD"}}
@@ -254,6 +255,16 @@ MODE, OWN = ("tls", "mode"), ("tls", "clientCertificate")
             id="token-unverified",
         ),
         pytest.param(
+            {
+                "engine": "snowflake",
+                "auth": {"method": "accessToken", "token": {"env": "TOKEN"}},
+                "tls": {"mode": "disable"},
+            },
+            MODE,
+            "`accessToken` sends its token as it is, so the server must be verified",
+            id="header-unverified",
+        ),
+        pytest.param(
             {"auth": BY_TOKEN, "socket": "/run/postgresql/.s.PGSQL.5432", "host": None},
             ("socket",),
             "`awsIam` is for a server of AWS, and a socket is on this machine",
@@ -363,12 +374,13 @@ def test_a_statement_that_reads_has_no_problem() -> None:
         pytest.param("select [a]rollback", "ROLLBACK", id="behind a quoted name"),
         pytest.param("select 1 -- '\ncommit -- '", "COMMIT", id="between quotes in comments"),
         pytest.param("select next -- x\n value for s", "NEXT", id="a pair with a comment between"),
+        pytest.param("select next--\n value for numbers", "NEXT", id="a comment right behind"),
         pytest.param("select * from openrowset(bulk 'a', single_clob) x", "OPENROWSET", id="call"),
     ],
 )
 def test_words_that_end_a_transaction_or_leave_it_are_found(query: str, word: str) -> None:
     said = sql.word_problem(query, TRANSACT_SQL_WORDS)
-    assert said == f"has the word {word}: a check is one SELECT"
+    assert said == f"has the word {word}: a check changes nothing"
 
 
 @pytest.mark.parametrize(
@@ -382,6 +394,36 @@ def test_words_that_end_a_transaction_or_leave_it_are_found(query: str, word: st
 )
 def test_parts_of_longer_words_are_nothing(query: str) -> None:
     assert sql.word_problem(query, TRANSACT_SQL_WORDS) == ""
+
+
+@pytest.mark.parametrize(
+    ("engine", "query", "word"),
+    [
+        ("firebird", "select next  value for numbers from rdb$database", "NEXT"),
+        ("firebird", "select next--\n value for numbers from rdb$database", "NEXT"),
+        ("firebird", "select GEN_ID(numbers, 1) from rdb$database", "GEN_ID"),
+        ("oracle", "select numbers.nextval from dual", "NEXTVAL"),
+        ("oracle", "select numbers.--\nnextval from dual", "NEXTVAL"),
+        ("oracle", 'select hr . "NEXTVAL" from dual', "NEXTVAL"),
+        ("vertica", "select nextval('numbers')", "NEXTVAL"),
+        ("snowflake", "select numbers.nextval", "NEXTVAL"),
+    ],
+)
+def test_a_number_of_a_sequence_is_not_taken(engine: str, query: str, word: str) -> None:
+    said = sql.word_problem(query, ENGINES[engine].query_words)
+    assert said == f"has the word {word}: a check changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("engine", "query"),
+    [
+        ("firebird", "select nextval from t fetch next 1 rows only"),
+        ("oracle", "select nextvalue, next from t"),
+        ("postgresql", "select nextval from t"),  # its transaction refuses the function
+    ],
+)
+def test_words_of_another_engine_are_nothing(engine: str, query: str) -> None:
+    assert sql.word_problem(query, ENGINES[engine].query_words) == ""
 
 
 def test_an_engine_without_words_finds_none() -> None:
