@@ -59,6 +59,10 @@ REFUSALS: Mapping[Guard, type[Refused]] = {
     Guard.OWNERSHIP: NotOwner,
     Guard.GRANT: DestinationDenied,
 }
+#: What to do, where the message does not say it.
+_WAYS_OUT: Mapping[Guard, str] = {
+    Guard.GRANT: ": put the destination back, or have whoever runs this machine add a `[[grant]]`"
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +137,8 @@ def refuse_blocked(plan: Plan) -> None:
         more = f", and {len(others)} more" if others else ""
         assert first.guard is not None
         message = f"`{first.ref}` is blocked{more}: {first.blocked_by}"
-        raise REFUSALS[first.guard](message, "nothing was applied")
+        ways_out = _WAYS_OUT.get(first.guard, "")
+        raise REFUSALS[first.guard](message, f"nothing was applied{ways_out}")
 
 
 def prepare(plan: Plan, facts: RunFacts, secrets: SecretFacts) -> tuple[Write, ChangeSet]:

@@ -60,10 +60,14 @@ class Grant:
             for globs in self.connections
         )
 
+    def lists(self, texts: tuple[str, ...]) -> bool:
+        """Whether a reference, by one of its texts, is one of those that are meant."""
+        return any(_expression(glob).fullmatch(text) for glob in self.references for text in texts)
+
     def allows(self, texts: tuple[str, ...], ref: Ref, destination: Destination) -> bool:
         """Whether a reference, by one of its texts, may be sent to `destination` for `ref`."""
         return (
-            any(_expression(glob).fullmatch(text) for glob in self.references for text in texts)
+            self.lists(texts)
             and self.is_for(ref)
             and any(pattern.matches(destination) for pattern in self.destinations)
         )
@@ -86,6 +90,11 @@ class Grants:
         """Returns the grants that let `reference` be sent to `destination` for `ref`."""
         texts = self.texts(reference)
         return tuple(grant for grant in self.entries if grant.allows(texts, ref, destination))
+
+    def listing(self, reference: JsonObject) -> tuple[Grant, ...]:
+        """Returns the grants that list `reference`, for whatever connection and destination."""
+        texts = self.texts(reference)
+        return tuple(grant for grant in self.entries if grant.lists(texts))
 
     def texts(self, reference: JsonObject) -> tuple[str, ...]:
         """Returns how patterns may call a reference: `env:NAME`, `vault:secret/data/crm/orders`.

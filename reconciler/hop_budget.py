@@ -94,7 +94,7 @@ class _Guard:
         )
 
     async def _settle(self, request: LoginRequest, end: LoginEnd) -> None:
-        if end is LoginEnd.UNDECIDED:
+        if end in {LoginEnd.UNDECIDED, LoginEnd.KEPT}:
             await asyncio.to_thread(self._store.release, (request,))
             return
         await asyncio.to_thread(

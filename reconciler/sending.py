@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from reconciler import kinds, paths
+from reconciler import kinds, paths, redact
 from reconciler.destinations import Destination
 from reconciler.errors import DestinationDenied
 from reconciler.grants import Grant, Grants
@@ -25,7 +25,7 @@ _OURS = "redirectUrl"
 #: account that the person agrees with, and the client is then given a token of: it is granted like
 #: the servers that secrets go to.
 _FOR_PERSONS = "authorizationUrl"
-HINT = "put the destination back, or have whoever runs this machine add a `[[grant]]` for it"
+_ASK = "or have whoever runs this machine add a `[[grant]]` for it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def require(
     """
     found = denied(grants, ref, spec, real)
     if found:
-        raise DestinationDenied(message(found[0]), HINT)
+        raise DestinationDenied(message(found[0]), _hint(grants, ref, found[0], real))
 
 
 def kept(grants: Grants, ref: Ref, before: JsonObject, after: JsonObject) -> str:
@@ -115,16 +115,33 @@ def kept(grants: Grants, ref: Ref, before: JsonObject, after: JsonObject) -> str
 
 def message(sending: Sending) -> str:
     """Returns what is wrong with a sending that no grant allows, as a sentence."""
-    field = sending.pointer.removeprefix("/").replace("/", ".")
+    match sending.reference:
+        case {"token": client}:  # what the state keeps: the manifest has no secret
+            what = f"the token of client `{redact.escape(str(client))}`"
+        case _:
+            what = f"the secret in `{sending.pointer.removeprefix('/').replace('/', '.')}`"
+    place = sending.destination.text
     if sending.is_consent:
-        return (
-            "no grant of the operator file lets a person be asked at"
-            f" {sending.destination.text} for what the secret in `{field}` is used for"
-        )
-    return (
-        f"no grant of the operator file lets the secret in `{field}` go to"
-        f" {sending.destination.text}"
+        return f"no grant of the operator file lets a person agree at {place} to use {what}"
+    return f"no grant of the operator file lets {what} go to {place}"
+
+
+def _hint(grants: Grants, ref: Ref, sending: Sending, real: Callable[[str], str] | None) -> str:
+    """Returns what to do about a sending that no grant allows: which part of a grant is lacking."""
+    lacking = (
+        reference
+        for reference in _readings(grants, sending.reference, real)
+        if not grants.covering(reference, ref, sending.destination)
     )
+    reference = next(lacking)
+    # The short name of a file in the project is the last.
+    name = redact.escape(grants.texts(reference)[-1])
+    listing = grants.listing(reference)
+    if not listing:
+        return f"no grant lists `{name}`: use a secret that one does, {_ASK}"
+    if not any(grant.is_for(ref) for grant in listing):
+        return f"no grant lists `{name}` for `{ref}`: use a secret that one does, {_ASK}"
+    return f"use a destination that a grant of `{name}` lists, {_ASK}"
 
 
 def _readings(

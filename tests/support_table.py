@@ -15,8 +15,8 @@ README = Path(__file__).parents[1] / "README.md"
 BEGIN = "<!-- engines: written by `make schemas` -->\n"
 END = "<!-- /engines -->\n"
 HEAD = """\
-| engine | driver | needs | port | login (`auth.method`) | `options` | tested on |
-| --- | --- | --- | --- | --- | --- | --- |
+| engine | driver | needs | port | login (`auth.method`) | `options` | in programs | tested on |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -41,6 +41,7 @@ def _cells(row: Engine) -> tuple[str, ...]:
             f"`{option.name}`{' (required)' if option.is_required else ''}"
             for option in row.options
         ),
+        "`connect`" if row.dialect else "",
         row.tested_on,
     )
 

@@ -152,8 +152,13 @@ def read_revocation(response: Response) -> None:
     Raises:
         TokenRefused: the answer is an error.
     """
-    if response.status != _OK:
+    if response.status == _OK:
+        return
+    try:
         _read(response)
+    except TokenRefused as refusal:
+        hint = refusal.hint.replace("tokenUrl", "revocationUrl")
+        raise TokenRefused(refusal.error, refusal.reason, refusal.message, hint) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

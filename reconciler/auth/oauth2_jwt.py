@@ -109,9 +109,10 @@ def load(key: SigningKey) -> PrivateKeyTypes:
         )
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # the library's words may quote the key
+        check = "check `keyPassphrase`; the key" if passphrase else "it"
         raise SecretError(
             f"the secret at {key.pointer} is no private key that can be read",
-            "it is a PEM text; one with a passphrase needs `keyPassphrase`, others have none",
+            f"{check} is a PEM text; one with a passphrase needs `keyPassphrase`, others have none",
         ) from None
 
 

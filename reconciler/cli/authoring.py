@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -51,6 +52,7 @@ def init(session: Session, folder: str) -> None:
     examples=(
         "reconciler new SqlConnection orders --namespace hr --out manifests/orders.yaml",
         "reconciler new api crm --auth basic",
+        "reconciler new api crm --grant authorizationCode",
     ),
 )
 @click.argument("kind", shell_complete=completing.kinds)
@@ -66,6 +68,11 @@ def init(session: Session, folder: str) -> None:
     type=click.Choice(sorted({method for rows in templates.AUTH.values() for method in rows})),
     help="How it authenticates; default: bearer or password, else what the engine has.",
 )
+@click.option(
+    "--grant",
+    type=click.Choice(list(templates.GRANTS)),
+    help="How OAuth 2 gets its tokens; implies --auth oauth2.",
+)
 @click.option("--out", type=click.Path(), help="Write this new file instead of printing.")
 @click.pass_obj
 def new(  # noqa: PLR0917 - click hands over what the user may say
@@ -75,10 +82,15 @@ def new(  # noqa: PLR0917 - click hands over what the user may say
     namespace: str,
     engine: str | None,
     auth: str | None,
+    grant: str | None,
     out: str | None,
 ) -> None:
     """Print a commented, valid manifest of KIND called NAME, to be filled in."""
-    wanted = _wanted(checking.kind_name(kind), name, namespace, engine, auth)
+    if grant and auth not in (None, "oauth2"):
+        raise ConfigError(f"`{auth}` has no grant", "--grant belongs to --auth oauth2")
+    method = "oauth2" if grant else auth
+    wanted = _wanted(checking.kind_name(kind), name, namespace, engine, method)
+    wanted = replace(wanted, grant=grant or "")
     text = templates.manifest(wanted)
     _refuse_invalid(text)
     if out is None:

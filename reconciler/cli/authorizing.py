@@ -74,7 +74,8 @@ def authorize(
 
     Prints an address, and for a device a code. After a consent in the browser the token is kept
     encrypted in the state; `health` renews it from then on. With --revoke the token is given back
-    to the server of `revocationUrl` and forgotten; archiving a connection only forgets it.
+    to the server of `revocationUrl` and forgotten; archiving a connection only forgets it. What is
+    suspended can be agreed to as well: it stays suspended.
     """
     workspace = workbench.make_workspace(session)
     with workbench.open_store(session, Opening.WRITE) as store:
@@ -84,6 +85,9 @@ def authorize(
             session.output.say(f"revoked the token of `{row.ref}`\n")
             return 0
         authorizing.require_consent(workspace, row)
+        if not row.status.is_probed:
+            told = "which it stays: its token is kept for later, and nothing is checked"
+            session.output.say(f"`{row.ref}` is {row.status.phase}, {told}\n")
         view = asyncio.run(
             _authorize(
                 session, workspace, store, row, within_s=within_s, has_browser=not no_browser
@@ -115,9 +119,7 @@ async def _authorize(
     if missing:
         session.output.say(f"warning: the server did not grant {', '.join(missing)}\n")
     if not row.status.is_probed:
-        session.output.say(
-            f"it is {row.status.phase} and not checked: reconciler resume {row.ref}\n"
-        )
+        session.output.say(f"to have it checked: reconciler resume {row.ref}\n")
         return None
     return await probing.probe(session, workspace, store, store.find([row.uid]))
 

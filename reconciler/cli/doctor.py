@@ -11,10 +11,9 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
-from enum import StrEnum
 from importlib import import_module, metadata
 
 import click
@@ -24,39 +23,11 @@ from reconciler.cli import checking, frame
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError, ReconcilerError, StoreMissing
 from reconciler.model import Resource
-from reconciler.report import layout, times, words
-from reconciler.report.style import Style, Tone
+from reconciler.report import machine, times, words
+from reconciler.report.machine import Check, State
 from reconciler.stores import Store
-from reconciler.values import dataclass
 
 _GIT_TIMEOUT_S = 10
-
-
-class State(StrEnum):
-    """How one thing stands; the value is what the screen shows."""
-
-    GOOD = "ok"
-    ABSENT = "--"
-    WARNING = "!"
-    BAD = "x"
-
-
-_TONES = {
-    State.GOOD: Tone.GOOD,
-    State.ABSENT: Tone.QUIET,
-    State.WARNING: Tone.WARNING,
-    State.BAD: Tone.ALARM,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One line of the report."""
-
-    state: State
-    subject: str
-    text: str
-    hint: str = ""
 
 
 @frame.command("doctor", examples=("reconciler doctor", "reconciler doctor -o json"))
@@ -71,23 +42,11 @@ def doctor(session: Session, output_format: str) -> int:
     """
     checks = tuple(_checks(session))
     if output_format == "json":
-        whole = {"formatVersion": 1, "checks": [_plain(check) for check in checks]}
+        whole = {"formatVersion": 1, "checks": [machine.data(check) for check in checks]}
         session.output.data(json.dumps(whole, indent=2) + "\n")
     else:
-        session.output.data(screen(checks, session.output.style))
+        session.output.data(machine.screen(checks, session.output.style))
     return ConfigError.exit if any(check.state is State.BAD for check in checks) else 0
-
-
-def screen(checks: tuple[Check, ...], style: Style) -> str:
-    """Returns a line per check, and under it what to do."""
-    room = max(layout.cells(check.subject) for check in checks)
-    lines = []
-    for check in checks:
-        mark = style.paint(layout.pad(check.state, 2), _TONES[check.state])
-        lines.append(f"{mark}  {layout.pad(check.subject, room)}  {layout.one_line(check.text)}")
-        if check.hint:
-            lines.append(f"{'':{room + 6}}{style.paint('->', Tone.NOTE)} {check.hint}")
-    return "\n".join(lines) + "\n"
 
 
 def _checks(session: Session) -> Iterator[Check]:
@@ -100,7 +59,7 @@ def _checks(session: Session) -> Iterator[Check]:
     try:
         yield _project(session)
     except ReconcilerError as error:
-        yield Check(state=State.BAD, subject="project", text=error.message, hint=error.hint)
+        yield Check(state=State.BAD, subject="project", text=error.message, hints=_told(error.hint))
         yield from _drivers(())
         yield _git(session)
         return
@@ -139,7 +98,7 @@ def _manifests(session: Session) -> tuple[Check, tuple[Resource, ...]]:
     if reading.errors:
         state, hint = State.WARNING, "reconciler validate"
         text += f", errors: {len(reading.errors)}"
-    return Check(state=state, subject="manifests", text=text, hint=hint), reading.resources
+    return Check(state=state, subject="manifests", text=text, hints=_told(hint)), reading.resources
 
 
 def _policy(session: Session, resources: tuple[Resource, ...]) -> Iterator[Check]:
@@ -165,12 +124,13 @@ def _grants(session: Session, resources: tuple[Resource, ...]) -> Check:
             users[grant.number].append(str(ref))
         denied = sending.denied(grants, ref, resource.spec, os.path.realpath)
         lacking += [f"{ref}: {sending.message(each)}" for each in denied]
-    covered = (f"{number} covers {', '.join(refs) or 'nothing'}" for number, refs in users.items())
+    first, *more = (f"{n} covers {', '.join(refs) or 'nothing'}" for n, refs in users.items())
     return Check(
         state=State.WARNING if lacking else State.GOOD,
         subject="grants",
-        text="; ".join(covered),
-        hint="; ".join(lacking),
+        text=first,
+        details=tuple(more),
+        hints=tuple(lacking),
     )
 
 
@@ -205,6 +165,8 @@ def _libraries(resources: tuple[Resource, ...]) -> Iterator[Check]:
 
 def _driver(driver: str, extra: str, names: list[str], needed: int) -> Check:
     subject = ", ".join(names)
+    if not extra and driver not in sys.stdlib_module_names:
+        return Check(state=State.GOOD, subject=subject, text="needs no library")
     try:
         import_module(driver)
     except ImportError:
@@ -213,7 +175,7 @@ def _driver(driver: str, extra: str, names: list[str], needed: int) -> Check:
             state=State.BAD if needed else State.ABSENT,
             subject=subject,
             text=f"{text}; {needed} manifests need it" if needed else text,
-            hint=f'pip install "reconciler[{extra}]"' if extra else "",
+            hints=_told(f'pip install "reconciler[{extra}]"' if extra else ""),
         )
     text = f"{driver} {metadata.version(driver)}" if extra else f"{driver} of Python"
     return Check(state=State.GOOD, subject=subject, text=text)
@@ -233,7 +195,7 @@ def _environment(session: Session, resources: tuple[Resource, ...]) -> Iterator[
             state=State.GOOD if not missing else State.WARNING,
             subject="environment",
             text=f"{len(wanted) - len(missing)} of {len(wanted)} variables for secrets are set",
-            hint="; ".join(f"{name} is not set, {user} needs it" for name, user in missing.items()),
+            hints=tuple(f"{name} is not set, {user} needs it" for name, user in missing.items()),
         )
 
 
@@ -251,23 +213,25 @@ def _state(session: Session) -> Check:
             state=state,
             subject="state",
             text="none yet; the first apply makes it",
-            hint=hint if settings.is_ci else "",
+            hints=(hint,) if settings.is_ci else (),
         )
     try:
         with workbench.open_store(session, Opening.READ) as store:
             text = f"{shown}, schema {store.meta.schema}"
-            hint = _sealed_hint(session, store)
+            hints = _sealed_hints(session, store)
     except StoreMissing:
         text = f"{shown}: none yet; the first apply makes it"
         return Check(state=State.ABSENT, subject="state", text=text)
     except ReconcilerError as error:
         text = f"{shown}: {error.message}"
-        return Check(state=State.BAD, subject="state", text=text, hint=error.hint)
-    return Check(state=State.WARNING if hint else State.GOOD, subject="state", text=text, hint=hint)
+        return Check(state=State.BAD, subject="state", text=text, hints=_told(error.hint))
+    return Check(
+        state=State.WARNING if hints else State.GOOD, subject="state", text=text, hints=hints
+    )
 
 
-def _sealed_hint(session: Session, store: Store) -> str:
-    """Returns which stored secrets want something done: a key, or a successor; empty for none."""
+def _sealed_hints(session: Session, store: Store) -> tuple[str, ...]:
+    """Returns which stored secrets want something done: a key, or a successor."""
     from reconciler import stored_secrets
     from reconciler.sealing import Sealer
 
@@ -280,7 +244,7 @@ def _sealed_hint(session: Session, store: Store) -> str:
         f"the secret {name} {'expired' if at <= now else 'expires'} at {times.utc(at)}"
         for name, at in stored_secrets.ending(store, now, settings.expiry_warning_s)
     ]
-    return "; ".join(told)
+    return tuple(told)
 
 
 def _git(session: Session) -> Check:
@@ -302,5 +266,5 @@ def _git(session: Session) -> Check:
     return Check(state=State.GOOD, subject="git", text=version)
 
 
-def _plain(check: Check) -> dict[str, str]:
-    return {**asdict(check), "state": check.state.name.lower()}
+def _told(hint: str) -> tuple[str, ...]:
+    return (hint,) if hint else ()

@@ -130,6 +130,8 @@ def plan(
 ) -> int:
     """Show what `apply` would change, and why. Writes nothing, reads no secret.
 
+    Exits with 8 where a guard makes `apply` refuse it.
+
     With --revision, PATHS is the name of one connection, and what has changed since that revision
     of it is shown.
     """
@@ -167,11 +169,10 @@ def plan(
     )
     with stopwatch.stage("report"):
         session.output.data(report.formatter(formats.PLAN, format_)(view, session.output.style))
-    is_pending = bool(planned.changes or rotated)
     unresolved = _say_unresolved(session, secrets.unresolved if secrets else ())
-    return exit_codes.worst(
-        (unresolved, exit_codes.PENDING if detailed_exitcode and is_pending else 0)
-    )
+    refused = Refused.exit if any(change.blocked_by for change in planned.changes) else 0
+    is_told = detailed_exitcode and bool(planned.changes or rotated)
+    return exit_codes.worst((refused, unresolved, exit_codes.PENDING if is_told else 0))
 
 
 @command(

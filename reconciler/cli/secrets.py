@@ -18,7 +18,7 @@ from reconciler.cli.frame import Group, Row, command
 from reconciler.cli.session import Session
 from reconciler.errors import ConfigError
 from reconciler.kinds import durations, names
-from reconciler.redact import Secret, escape
+from reconciler.redact import SHORTEST_REDACTED, Secret, escape
 from reconciler.report import formats, times, views, words
 from reconciler.sealing import NO_KEY_HINT, Sealer
 from reconciler.secret_sources import LONGEST_SECRET_BYTES
@@ -79,7 +79,19 @@ def set_(session: Session, *, name: str, expires: str | None) -> int:
     value = _read_value(session, name)
     session.redactor.add(value)
     with workbench.open_store(session, Opening.WRITE) as store:
+        before = store.find_sealed(vault.SECRET, name)
         record = stored_secrets.put(store, name, Secret(value), order, expires_at=expires_at)
+    if before is not None and before.expires_at is not None and expires_at is None:
+        session.output.warn(
+            f"`{name}` was to expire at {times.utc(before.expires_at)}, and now it never does",
+            "store it again with `--expires` if it has an end",
+        )
+    if len(value) < SHORTEST_REDACTED:
+        session.output.warn(
+            f"a secret of fewer than {SHORTEST_REDACTED} characters is not taken out of what is"
+            " shown: it would be found in every other word",
+            "use a longer one",
+        )
     until = f", expires at {times.utc(expires_at)}" if expires_at else ""
     session.output.data(f"stored `{name}`, version {record.version}{until}\n")
     return 0

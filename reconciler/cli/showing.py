@@ -156,7 +156,9 @@ def events(
             return 0
         found = _find_events(session, store, name, types, since, limit)
     show = report.formatter(formats.EVENTS, format_)
-    session.output.data(show(views.EventsView(events=found), session.output.style))
+    session.output.data(
+        show(views.EventsView(events=found, now=session.now()), session.output.style)
+    )
     return 0
 
 

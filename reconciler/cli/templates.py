@@ -16,6 +16,47 @@ from reconciler.settings import DENIED_ENVIRONMENT
 from reconciler.values import dataclass
 
 API, SQL = "ApiConnection", "SqlConnection"
+_TOKEN_URL = "tokenUrl: https://login.example.com/oauth2/token\n"
+_SECRET = "clientAuthentication: {method: basic, secret: {env: $NAME_CLIENT_SECRET}}\n"
+_MAYBE_SECRET = f"# {_SECRET}"
+_ASKED = (
+    "scopes: []               # what is asked for\n"
+    "refreshBefore: 60s       # so long before its end a token is replaced"
+)
+#: Grant of OAuth 2 -> the lines under `auth`.
+GRANTS = {
+    "clientCredentials": "method: oauth2\n"
+    "grant: clientCredentials # the client itself; `--grant` writes one of the others\n"
+    f"{_TOKEN_URL}clientId: my-client\n{_SECRET}{_ASKED}",
+    "authorizationCode": "method: oauth2\n"
+    "grant: authorizationCode # a person agrees: `reconciler authorize $ID`\n"
+    "authorizationUrl: https://login.example.com/oauth2/authorize\n"
+    f"{_TOKEN_URL}clientId: my-client\n{_MAYBE_SECRET}"
+    "redirectUrl: http://127.0.0.1:8765/callback    # as registered at the server\n"
+    "authorizationParameters: {}   # added to the address, such as access_type: offline\n"
+    f"{_ASKED}",
+    "refreshToken": "method: oauth2\n"
+    "grant: refreshToken      # begins with one that was got elsewhere\n"
+    f"refreshToken: {{env: $NAME_REFRESH_TOKEN}}\n"
+    f"{_TOKEN_URL}clientId: my-client\n{_MAYBE_SECRET}{_ASKED}",
+    "jwtBearer": "method: oauth2\n"
+    "grant: jwtBearer         # a signed statement is exchanged for a token\n"
+    f"{_TOKEN_URL}"
+    "assertion:\n"
+    "  key: {env: $NAME_KEY}  # a private key in PEM\n"
+    "  algorithm: RS256       # or PS256, ES256, EdDSA\n"
+    "  issuer: app@example.com\n"
+    "  # subject: report@example.com    # for whom; default: the issuer\n"
+    f"{_ASKED}",
+    "deviceCode": "method: oauth2\n"
+    "grant: deviceCode        # a person agrees elsewhere: `reconciler authorize $ID`\n"
+    "deviceUrl: https://login.example.com/oauth2/device\n"
+    f"{_TOKEN_URL}clientId: my-client\n{_MAYBE_SECRET}{_ASKED}",
+    "password": "method: oauth2\n"
+    "grant: password          # legacy: a person's password is given to this program\n"
+    f"{_TOKEN_URL}clientId: my-client\n{_MAYBE_SECRET}"
+    f"username: report\npassword: {{env: $NAME_PASSWORD}}\n{_ASKED}",
+}
 #: Kind -> method -> the lines under `auth`; `$NAME` becomes the connection's name in capitals.
 AUTH = {
     API: {
@@ -34,13 +75,7 @@ AUTH = {
         "accessKeyId: {env: $NAME_ACCESS_KEY_ID}\n"
         "secretAccessKey: {env: $NAME_SECRET_ACCESS_KEY}\n"
         "# sessionToken: {env: $NAME_SESSION_TOKEN}   # of temporary keys",
-        "oauth2": "method: oauth2\n"
-        "grant: clientCredentials # or authorizationCode, refreshToken, jwtBearer, deviceCode\n"
-        "tokenUrl: https://login.example.com/oauth2/token\n"
-        "clientId: my-client\n"
-        "clientAuthentication: {method: basic, secret: {env: $NAME_CLIENT_SECRET}}\n"
-        "scopes: []               # what is asked for\n"
-        "refreshBefore: 60s       # so long before its end a token is replaced",
+        "oauth2": GRANTS["clientCredentials"],
         "apiKey": "method: apiKey\nin: header               # or query, cookie\n"
         "name: X-Api-Key\nvalue: {env: $NAME_KEY}",
         "headers": "method: headers\nheaders:                 # every value is a secret\n"
@@ -175,6 +210,8 @@ class Wanted:
     engine: str
     #: a key of `AUTH[kind]`; empty for a database in a file
     auth: str
+    #: a key of `GRANTS`, or empty
+    grant: str = ""
 
 
 def manifest(wanted: Wanted) -> str:
@@ -192,7 +229,7 @@ def manifest(wanted: Wanted) -> str:
         "OPTION": ", ".join(option.name for option in row.options) if row else "",
         "DATABASE": wanted.name.replace("-", "_"),
         "TLS": _TLS[row.has_tls] if row else "",
-        "AUTH": indent(AUTH[wanted.kind].get(wanted.auth, ""), "  "),
+        "AUTH": indent(GRANTS.get(wanted.grant) or AUTH[wanted.kind].get(wanted.auth, ""), "  "),
         "NAME": _variable_prefix(wanted.name),
     }
     # Twice, because the lines of AUTH hold words as well.

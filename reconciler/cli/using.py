@@ -6,8 +6,9 @@ changes anything at the other end unless it is told to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import click
@@ -22,7 +23,9 @@ from reconciler.connecting.credentials import Ground
 from reconciler.errors import ConfigError, Held
 from reconciler.kinds import api as api_kind
 from reconciler.kinds import sql as sql_kind
-from reconciler.report import formats, views
+from reconciler.model import Ref
+from reconciler.redact import escape
+from reconciler.report import formats, layout, views
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -31,10 +34,23 @@ _MOST_ROWS = 100_000
 #: A body is held in memory; a file of this size can be sent.
 _MOST_BYTES = 16 * 1024 * 1024
 _READING = ("GET", "HEAD", "OPTIONS")
+#: Headers by which servers take another method than the request's; some read `_` as `-`.
+_OVERRIDES = frozenset({
+    "x-http-method-override", "x-http-method", "x-method-override", "x-original-method",
+})  # fmt: skip
 _METHODS = (*_READING, "POST", "PUT", "PATCH", "DELETE")
 #: The first status that says that something is wrong (RFC 9110, section 15).
 _FIRST_ERROR = 400
+_FIRST_REDIRECT = 300
 _UNHEALTHY = 11
+#: What `header_problem` says -> what to do.
+_HEADER_HINTS = {
+    "carries a credential": (
+        "a credential is sent by the manifest's `auth`, and never stands on a command line"
+    ),
+    "is set by the transport": "leave it out",
+    "has a character that none can carry": "write its value on one line, in ASCII",
+}
 
 _name = click.argument("name", shell_complete=completing.connections)
 
@@ -75,10 +91,9 @@ def query(
     statement = statement.strip().removesuffix(";").rstrip()
     problem = sql_kind.query_problem(statement).partition(":")[0]
     if problem:
-        raise ConfigError(
-            f"the statement {problem}", "`reconciler.connect` in a program runs any statement"
-        )
+        raise ConfigError(f"the statement {problem}", _hint_of_statement(problem))
     with _opened(session, name, even_suspended=even_suspended) as connection:
+        _require(connection.ref, "SqlConnection", "an API", "reconciler request")
         found = connection.database.read(statement, limit)
     view = views.QueryView(columns=found.columns, rows=found.rows, is_cut=found.is_cut)
     session.output.data(report.formatter(formats.QUERY, format_)(view, session.output.style))
@@ -106,7 +121,11 @@ def query(
     help="One more header; never a credential.",
 )
 @click.option("--data", metavar="@FILE|-", help="A file to send as body, or standard input.")
-@click.option("--write", is_flag=True, help="Allow methods other than GET, HEAD and OPTIONS.")
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Allow a body, and methods other than GET, HEAD and OPTIONS.",
+)
 @click.option("--allow-errors", is_flag=True, help="Exit 0 even where the status is 400 or more.")
 @_even_suspended()
 @output_option(tuple(formats.REQUEST))
@@ -132,18 +151,68 @@ def request(
     if problem:
         raise ConfigError(f"the path {problem}", "write it as `health.path`: `/customers?page=2`")
     given = [_header(text) for text in headers]
+    if not write:
+        _refuse_writing(given, has_body=data is not None)
     body = _body(session, data)
     with _opened(session, name, even_suspended=even_suspended) as connection:
+        _require(connection.ref, "ApiConnection", "a database", "reconciler query")
         answer = connection.api.ask(method, path, given, body)
     _show(session, answer, format_)
     return _UNHEALTHY if answer.status >= _FIRST_ERROR and not allow_errors else 0
 
 
+def _refuse_writing(headers: Sequence[tuple[str, str]], *, has_body: bool) -> None:
+    """Refuses what makes another method of one that reads, or goes with such a method alone.
+
+    Raises:
+        ConfigError: --write is needed.
+    """
+    for name, _ in headers:
+        if name.lower().replace("_", "-") in _OVERRIDES:
+            raise ConfigError(
+                f"with the header `{name}` the request may change something at the server",
+                "say --write",
+            )
+    if has_body:
+        raise ConfigError("a request with a body may change something at the server", "say --write")
+
+
 def _show(session: Session, answer: Answer, format_: str) -> None:
     view = views.RequestView(status=answer.status, headers=answer.text_headers(), body=answer.body)
     session.output.data(report.formatter(formats.REQUEST, format_)(view, session.output.style))
-    if answer.status >= _FIRST_ERROR and format_ == "body":
+    if format_ != "body":
+        return
+    if answer.status >= _FIRST_ERROR:
         session.output.problem(f"the server answers {answer.status}")
+    elif answer.status >= _FIRST_REDIRECT:
+        session.output.say(_redirect(answer) + "\n")
+
+
+def _redirect(answer: Answer) -> str:
+    """Returns what an answer says that is no result and no error: mostly, to ask elsewhere."""
+    names = {status.value: status.phrase for status in HTTPStatus}
+    status = f"{answer.status} {names.get(answer.status, '')}".rstrip()
+    places = (value for name, value in answer.text_headers() if name.lower() == "location")
+    place = next(places, "")
+    return f"{status}, location: {layout.one_line(place)}; not followed" if place else status
+
+
+def _hint_of_statement(problem: str) -> str:
+    """Returns what to do about a statement that is refused; nobody here parses SQL."""
+    way_out = "`reconciler.connect` in a program runs any statement"
+    if problem.startswith("has "):
+        return f"what stands in a text, a name or a comment counts too; {way_out}"
+    return way_out
+
+
+def _require(ref: Ref, kind: str, what: str, instead: str) -> None:
+    """Checks the kind of a connection.
+
+    Raises:
+        ConfigError: it is `what`, for which another command is made.
+    """
+    if ref.kind != kind:
+        raise ConfigError(f"`{ref}` is {what}", f"use `{instead} {ref}`")
 
 
 @contextmanager
@@ -171,10 +240,7 @@ def _header(text: str) -> tuple[str, str]:
     name, value = name.strip(), value.strip()
     problem = api_kind.header_problem(name, value)
     if problem:
-        raise ConfigError(
-            f"the header `{name}` {problem}",
-            "a credential is sent by the manifest's `auth`, and never stands on a command line",
-        )
+        raise ConfigError(f"the header `{escape(name)}` {problem}", _HEADER_HINTS[problem])
     return name, value
 
 

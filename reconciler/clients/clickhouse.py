@@ -28,7 +28,9 @@ from reconciler.model import StageName
 
 #: Of a row's text so much is read, and dropped.
 _ROW_BYTES = 65536
-_ROWS_FORMAT = "JSONCompactEachRowWithNames"
+_ROWS_FORMAT = "JSONCompactEachRowWithNamesAndTypes"
+#: How the server writes numbers that JSON has no form for; a text may be the same.
+_NOT_FINITE = ("nan", "inf", "-inf")
 #: Number of ClickHouse's error -> meaning (its source, "ErrorCodes.cpp").
 _MEANINGS: dict[int, Meaning] = {
     81: sql_errors.DATABASE_MISSING,
@@ -96,21 +98,31 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
     connection = _log_in(login, attempt)
     try:
         with attempt.stages.stage(StageName.QUERY), _translated(login, attempt):
-            settings = _settings(limit + 1, attempt)
+            # else what is not finite would come as null
+            settings = {**_settings(limit + 1, attempt), "output_format_json_quote_denormals": 1}
             found = connection.client.raw_stream(query, settings=settings, fmt=_ROWS_FORMAT)
             answer = cast("io.IOBase", found)
             try:
                 with connection.pool.translated():
-                    lines = answer.read(sql_rows.LARGEST_BYTES).splitlines()
+                    text = answer.read(sql_rows.LARGEST_BYTES + 1)
             finally:
                 answer.close()
-            columns, *rows = map(json.loads, lines)
-            return sql_rows.collect(columns, rows, limit=limit)
+            if len(text) > sql_rows.LARGEST_BYTES:
+                raise sql_errors.too_large(StageName.QUERY)
+            columns, types, *rows = map(json.loads, text.splitlines())
+            fetched = (tuple(map(_value, row, types)) for row in rows)
+            return sql_rows.collect(columns, fetched, limit=limit)
     finally:
         connection.close()
 
 
 DRIVER = sql.Driver(open_connection=open_connection, check=check, read=read)
+
+
+def _value(value: object, kind: str) -> object:
+    if isinstance(value, str) and value in _NOT_FINITE and "Float" in kind:
+        return float(value)
+    return value
 
 
 def _log_in(login: Login, attempt: Attempt) -> _Connection:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import duckdb
 
-from reconciler.clients import files, sql, sql_errors, sql_rows
+from reconciler.clients import files, memory, sql, sql_errors, sql_rows
 from reconciler.clients.attempt import Attempt, Login
 from reconciler.clients.meaning import Meaning
 from reconciler.clients.sql_rows import Rows
@@ -32,7 +32,7 @@ _SETTINGS: _Settings = {
 
 #: As well for a query that is made here, not for what an application does: what it collects stays
 #: within bounds, and nothing is laid aside in files. DuckDB does not count what a function makes of
-#: one value; of that only what is read is limited.
+#: one value; `memory.bounded` does.
 _QUERY_SETTINGS: _Settings = {**_SETTINGS, "memory_limit": "256MB", "temp_directory": ""}
 
 _TOO_MUCH = Meaning(
@@ -86,11 +86,14 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
             attempt.lifeline.hold(connection.interrupt)
             if attempt.is_over:
                 raise attempt.timed_out()
-            relation = connection.sql(query)
-            # `execute` would fetch all rows first
-            return sql_rows.collect(
-                relation.columns, relation.limit(limit + 1).fetchall(), limit=limit
-            )
+            with memory.bounded():
+                relation = connection.sql(query)
+                # `execute` would fetch all rows first
+                return sql_rows.collect(
+                    relation.columns, relation.limit(limit + 1).fetchall(), limit=limit
+                )
+        except MemoryError:
+            raise _TOO_MUCH.at(StageName.QUERY) from None
         except duckdb.Error as error:
             raise _explain(error, attempt) from None
         finally:

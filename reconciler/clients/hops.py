@@ -194,7 +194,7 @@ async def _secured(opened: socket.socket, through: Proxy) -> http_connection.Con
             failure.reason,
             StageName.PROXY,
             f"TLS with the proxy: {failure.message}",
-            failure.hint.replace("tls: {ca:", "proxy: {ca:"),
+            failure.hint.replace("tls: {ca:", "proxy: {ca:").removesuffix(tls.SERVER_NAME_HINT),
         ) from None
     return connection
 

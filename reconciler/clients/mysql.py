@@ -174,7 +174,7 @@ class _Session(pymysql.connections.Connection):
         if self.budget_bytes is not None:
             self.budget_bytes -= num_bytes
             if self.budget_bytes < 0:
-                raise sql_errors.ANSWER_TOO_LARGE.at(StageName.QUERY)
+                raise sql_errors.ROWS_TOO_LARGE.at(StageName.QUERY)
         data: bytes = super()._read_bytes(num_bytes)  # type: ignore[misc]  # left out of the stubs
         return data
 

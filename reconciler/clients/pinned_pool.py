@@ -119,7 +119,7 @@ class PinnedPool(urllib3.PoolManager):
         body = answer.read(_LARGEST_BYTES + 1, decode_content=True)
         if len(body) > _LARGEST_BYTES:
             answer.close()
-            raise sql_errors.TOO_LARGE.at(self._stage)
+            raise sql_errors.too_large(self._stage)
         answer.release_conn()
         headers = {name: value for name, value in answer.headers.items() if _is_kept(name)}
         headers["Content-Length"] = str(len(body))

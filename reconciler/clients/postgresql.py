@@ -362,7 +362,7 @@ class _Meter:
         else:
             self._seen = received - self._before
         if self._seen > self._limit_bytes:
-            raise sql_errors.ANSWER_TOO_LARGE.at(StageName.QUERY)
+            raise sql_errors.ROWS_TOO_LARGE.at(StageName.QUERY)
 
     def _received(self) -> int | None:
         """Returns the bytes that came so far, None where only those that wait can be counted."""

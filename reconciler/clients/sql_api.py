@@ -135,7 +135,7 @@ class Session:
         if answer.status in _REDIRECTS:
             raise sql_errors.ELSEWHERE.at(self._stage)
         if answer.is_cut:
-            raise sql_errors.TOO_LARGE.at(self._stage)
+            raise sql_errors.too_large(self._stage)
         if answer.is_compressed:  # nobody asked for that
             raise sql_errors.NOT_UNDERSTOOD.at(self._stage)
         return Reply(status=answer.status, data=_decoded(answer.body))

@@ -165,10 +165,10 @@ ELSEWHERE = Meaning(
 TOO_LARGE = Meaning(
     reason=Reason.BODY_TOO_LARGE, message="the server's answer is larger than any real one"
 )
-ANSWER_TOO_LARGE = Meaning(
+ROWS_TOO_LARGE = Meaning(
     reason=Reason.BODY_TOO_LARGE,
-    message="what the health query gives is too large to be read",
-    hint="choose a `health.query` that gives less",
+    message="the rows are larger than what is kept in memory",
+    hint="ask for less: fewer or narrower columns, or fewer rows (`--limit`)",
 )
 NOT_UNDERSTOOD = Meaning(
     reason=Reason.PROTOCOL_ERROR,
@@ -197,6 +197,11 @@ _REFUSED_BY_METHOD = {
     "ldap": DIRECTORY_REFUSED,
     "serviceAccount": ACCOUNT_REFUSED,
 }
+
+
+def too_large(stage: StageName) -> ConnectionFailed:
+    """Returns what it means that an answer does not end; at `query` it may be a real one."""
+    return (ROWS_TOO_LARGE if stage is StageName.QUERY else TOO_LARGE).at(stage)
 
 
 def login_refused(method: str) -> Meaning:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Final, TypeAlias
 
 from reconciler.values import dataclass
@@ -48,7 +49,8 @@ def cell(value: object) -> Cell:
         case int():
             return int(value)
         case float():
-            return value if math.isfinite(value) else str(value)
+            # as PostgreSQL writes them, and as decimals of other drivers are written
+            return value if math.isfinite(value) else str(Decimal(value))
         case bytes() | bytearray() | memoryview():
             return f"\\x{bytes(value).hex()}"
         case list() | tuple() | dict():

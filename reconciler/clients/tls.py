@@ -36,7 +36,11 @@ class TlsMode(StrEnum):
 
 
 _CA_HINT = "trust its authority: `tls: {ca: {file: path/to/ca.pem}}`"
-_NAME_HINT = "use a host name that the certificate lists, or have it issued for this one"
+#: What servers have and proxies have not.
+SERVER_NAME_HINT = "; if it is the right server, expect its name: `tls: {serverName: NAME}`"
+_NAME_HINT = (
+    f"use a host name that the certificate lists, or have it issued for this one{SERVER_NAME_HINT}"
+)
 _OLD_HINT = "have the server offer TLS 1.2 or newer, or what `tls.minimumVersion` says"
 
 #: What a failed check of the certificate means, by OpenSSL's X509_V_ERR code (x509_vfy.h).

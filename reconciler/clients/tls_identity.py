@@ -189,7 +189,8 @@ def _private_key(own: Identity) -> PrivateKeyTypes:
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         wrong = "has another passphrase, or is" if passphrase else "is"
+        check = "check `keyPassphrase`; the key" if passphrase else "it"
         raise SecretError(
             f"the key at {own.at}/key {wrong} no private key in PEM",
-            "it is a block that begins with `-----BEGIN ... PRIVATE KEY-----`",
+            f"{check} is a block that begins with `-----BEGIN ... PRIVATE KEY-----`",
         ) from None

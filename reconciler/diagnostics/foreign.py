@@ -51,6 +51,8 @@ _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             "write it as fields: `engine`, `host`, `port`, `database` and `auth`",
         ),
         ("user username login password passwd pwd", _LOGIN),
+        ("token accessToken privateKey account keyPair", "write it under `auth`"),
+        ("project projectId", "write `database: ...`"),
         ("ssl useSsl sslMode encrypt", "write `tls: {mode: verify-full}`"),
         ("sslCa sslRootCert caCert", "write `tls: {ca: {file: path}}`"),
         (
@@ -117,6 +119,10 @@ _SQL_METHODS: Final = _table(
     ("tcpipSsh", "write `method: password`, and the tunnel under `spec.ssh`"),
     ("ldapUserPwd ad activeDirectory", "write `method: ldap`"),
     ("mtls cert certificate", "write `method: clientCertificate`"),
+    ("token pat bearer programmaticAccessToken", "write `method: accessToken`"),
+    ("jwt keypairJwt snowflakeJwt privateKey rsa", "write `method: keyPair`"),
+    ("iam rds rdsIam aws", "write `method: awsIam`"),
+    ("gcp google googleServiceAccount keyfile", "write `method: serviceAccount`"),
     ("kerberos gssapi sspi integrated windows", _TICKETS),
 )
 _GRANTS: Final = _table(

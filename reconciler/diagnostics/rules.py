@@ -185,13 +185,14 @@ def _allowed(failure: Failure) -> Iterator[Fault]:
     near = engines.named(str(failure.value)) if failure.path == ("spec", "engine") else ""
     hint = "" if near else foreign.value_hint(failure.kind, failure.path, failure.value)
     near = near or wording.similar(str(failure.value), (str(entry) for entry in allowed))
+    hint = hint or (f"a similar value exists: `{near}`" if near else "")
     one_of = "one of " if len(allowed) > 1 else ""
-    yield Fault(
-        code="E106",
-        path=failure.path,
-        message=f"{failure.field} must be {one_of}{wording.quoted(allowed)}",
-        hint=hint or (f"a similar value exists: `{near}`" if near else ""),
-    )
+    message = f"{failure.field} must be {one_of}{wording.quoted(allowed)}"
+    if failure.shown and len(allowed) > LONGEST_CHOICE:
+        # what was meant is worth more than all that there is
+        message = f"{failure.field} does not know{failure.shown}"
+        hint = hint or f"it is one of {wording.quoted(allowed)}"
+    yield Fault(code="E106", path=failure.path, message=message, hint=hint)
 
 
 def _range(failure: Failure) -> Iterator[Fault]:

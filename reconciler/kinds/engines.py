@@ -276,6 +276,9 @@ ROWS: Final = (
         default_port=443,
         # as Snowflake's
         dialect="",
+        # it becomes a part of a path ("Creating and managing projects")
+        database_form=r"(?:[a-z0-9.-]{1,200}:)?[a-z0-9-]{1,63}",
+        database_words="name a project by its id",
         methods=("serviceAccount",),
         options=traits.BIGQUERY_OPTIONS,
         has_client_certificate=False,

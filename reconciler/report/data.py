@@ -185,7 +185,7 @@ def _(view: SecretsView) -> JsonObject:
 @content.register
 def _(view: QueryView) -> JsonObject:
     return {
-        "columns": list(view.columns),
+        "columns": query.unique(view.columns),
         "rows": list(query.objects(view)),
         "truncated": view.is_cut,
     }

@@ -13,8 +13,10 @@ from reconciler.report.layout import Cell, Column
 from reconciler.report.style import Style, Tone
 from reconciler.report.views import EventsView
 
+_AT = Column(title="AT")
+#: in place of the time, where that leaves no room to say why
+_AGE = Column(title="AGE", right=True)
 _COLUMNS = (
-    Column(title="AT"),
     Column(title="CONNECTION"),
     Column(title="WHAT"),
     Column(title="BY", optional=True),
@@ -30,9 +32,10 @@ _TONES = {
 
 
 def table(view: EventsView, style: Style) -> str:
-    """Returns one line per event."""
+    """Returns one line per event: with its time, or with its age where the line is too narrow."""
     if not view.events:
         return "no events\n"
+    columns = (_AT, *_COLUMNS)
     rows = [
         [
             Cell(times.utc(event.at), Tone.QUIET),
@@ -43,7 +46,11 @@ def table(view: EventsView, style: Style) -> str:
         ]
         for event in view.events
     ]
-    return "\n".join(layout.table(_COLUMNS, rows, style)) + "\n"
+    if layout.is_cramped(columns, rows, style):
+        columns = (_AGE, *_COLUMNS)
+        for event, row in zip(view.events, rows, strict=True):
+            row[0] = Cell(times.age(event.at, view.now), Tone.QUIET)
+    return "\n".join(layout.table(columns, rows, style)) + "\n"
 
 
 def transitions(events: Sequence[Event], style: Style) -> list[str]:

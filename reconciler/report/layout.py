@@ -148,14 +148,32 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], style: Styl
     Optional columns are left out, rightmost first, until the last column has room; a column in
     which every cell is empty is left out as well.
     """
-    widths = [
-        max([cells(column.title), *(cells(row[index].text) for row in rows)])
-        for index, column in enumerate(columns)
-    ]
+    widths = _widths(columns, rows)
     shown = _fitting(columns, rows, widths, style)
     header = [Cell(columns[index].title, Tone.STRONG) for index in shown]
     lines = [header, *([row[index] for index in shown] for row in rows)]
     return [_line(line, [(columns[i], widths[i]) for i in shown], style) for line in lines]
+
+
+def is_cramped(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], style: Style) -> bool:
+    """Whether the last column has too little room even without the optional ones."""
+    widths = _widths(columns, rows)
+    shown = _fitting(columns, rows, widths, style)
+    return not _has_room(shown, widths, style)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[int]:
+    return [
+        max([cells(column.title), *(cells(row[index].text) for row in rows)])
+        for index, column in enumerate(columns)
+    ]
+
+
+def _has_room(shown: Sequence[int], widths: Sequence[int], style: Style) -> bool:
+    if style.width is None:
+        return True
+    taken = sum(widths[index] + len(_GAP) for index in shown[:-1])
+    return style.width - taken >= min(_LAST_COLUMN_CELLS, widths[-1])
 
 
 def _fitting(
@@ -167,10 +185,8 @@ def _fitting(
         for index in range(len(columns))
         if index == last or not rows or any(row[index].text for row in rows)
     ]
-    wanted = min(_LAST_COLUMN_CELLS, widths[last])
     for index in sorted((i for i in shown if columns[i].optional), reverse=True):
-        taken = sum(widths[i] + len(_GAP) for i in shown if i != last)
-        if style.width is None or style.width - taken >= wanted:
+        if _has_room(shown, widths, style):
             break
         shown.remove(index)
     return shown

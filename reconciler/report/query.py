@@ -52,12 +52,13 @@ def csv_text(view: QueryView, _style: Style) -> str:
 
 def objects(view: QueryView) -> Iterator[JsonObject]:
     """Yields the rows by the names of the columns; the second `id` is `id_2`."""
-    names = _unique(view.columns)
+    names = unique(view.columns)
     for row in view.rows:
         yield dict(zip(names, row, strict=True))
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
+    """Returns `names` with what makes each of them another: the second `id` is `id_2`."""
     unique: list[str] = []
     for name in names:
         number, candidate = 1, name

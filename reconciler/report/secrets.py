@@ -9,11 +9,13 @@ from reconciler.report.layout import Cell, Column
 from reconciler.report.style import Style, Tone
 from reconciler.report.views import SecretRow, SecretsView
 
+#: So much of a key's id is shown; programs get all of it.
+_KEY_CELLS = 8
 _COLUMNS = (
     Column(title="NAME"),
     Column(title="VERSION", right=True),
     Column(title="KEY"),
-    Column(title="SET"),
+    Column(title="SET", right=True),
     Column(title="EXPIRES"),
     Column(title="USED BY"),
 )
@@ -27,8 +29,8 @@ def table(view: SecretsView, style: Style) -> str:
         [
             Cell(layout.one_line(row.name), Tone.STRONG),
             Cell(f"{row.version}"),
-            Cell(layout.one_line(row.key_id) + ("" if row.has_key else " (not given)")),
-            Cell(times.utc(row.updated_at), Tone.QUIET),
+            _key(row),
+            Cell(times.age(row.updated_at, view.now), Tone.QUIET),
             _expiry(row, view.now),
             Cell(", ".join(map(str, row.users)) or "-"),
         ]
@@ -40,6 +42,13 @@ def table(view: SecretsView, style: Style) -> str:
 def _expiry(row: SecretRow, now: datetime) -> Cell:
     if row.expires_at is None:
         return Cell("never", Tone.QUIET)
+    text = times.ahead(row.expires_at, now)
     if row.expires_at <= now:
-        return Cell(f"{times.utc(row.expires_at)} (over)", Tone.BAD)
-    return Cell(times.utc(row.expires_at), Tone.WARNING if row.is_ending else Tone.PLAIN)
+        return Cell(text, Tone.BAD)
+    return Cell(text, Tone.WARNING if row.is_ending else Tone.PLAIN)
+
+
+def _key(row: SecretRow) -> Cell:
+    """Returns the beginning of a key's id, which is enough to tell the few keys apart."""
+    key = layout.one_line(row.key_id)[:_KEY_CELLS]
+    return Cell(key) if row.has_key else Cell(f"{key} (not given)", Tone.WARNING)

@@ -24,6 +24,11 @@ def age(at: datetime | None, now: datetime) -> str:
     return f"{seconds} s"
 
 
+def ahead(at: datetime, now: datetime) -> str:
+    """Returns how far off `at` is, in its largest whole unit: `in 89 d`, `over for 3 h`."""
+    return f"over for {age(at, now)}" if at <= now else f"in {age(now, at)}"
+
+
 def duration(seconds: float | None) -> str:
     """Returns a latency as `<1 ms`, `38 ms` or `1.2 s`; `-` where none was measured."""
     if seconds is None:

@@ -158,6 +158,7 @@ class EventsView:
     """Lines of the append-only log, oldest first."""
 
     events: tuple[Event, ...]
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

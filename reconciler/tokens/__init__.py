@@ -103,7 +103,8 @@ class Tokens:
         2.1). A token that the server does not take back stays in the state.
 
         Raises:
-            ConfigError: no token is kept, or the manifest does not say where to give it back.
+            ConfigError: no token is kept, it was given for another client or by another server, or
+                the manifest does not say where to give it back.
             ConnectionFailed: the server fails, or refuses.
             SecretError: the token cannot be opened.
             StoreError, Conflict: it could not be forgotten.
@@ -113,12 +114,18 @@ class Tokens:
             raise kept
         if kept is None:
             raise ConfigError(f"no token of `{request.name}` is kept")
+        if kept.consent != self.tools.records.consent(request):
+            raise ConfigError(
+                f"the kept token of `{request.name}` was given for another client or server",
+                "apply the manifest that it was given for, or end the consent at the server",
+            )
         tokens: list[tuple[oauth2_requests.TokenKind, Secret]] = []
         if kept.token.refresh is not None:
             tokens.append(("refresh_token", kept.token.refresh))
         tokens.append(("access_token", kept.token.access))
         for kind, token in tokens:
-            await self._give_back(request, kind, token, is_last=len(tokens) > 1)
+            is_spare = kind == "access_token" and len(tokens) > 1
+            await self._give_back(request, kind, token, is_spare=is_spare)
         if not await asyncio.to_thread(self.tools.records.forget, request.uid, kept, events):
             raise Conflict("another process has renewed the token meanwhile", "run it again")
 
@@ -128,7 +135,7 @@ class Tokens:
         kind: oauth2_requests.TokenKind,
         token: Secret,
         *,
-        is_last: bool,
+        is_spare: bool,
     ) -> None:
         assert isinstance(request.grant, oauth2.Grant)
         asked = oauth2_requests.revoke(
@@ -143,7 +150,7 @@ class Tokens:
             oauth2_answers.read_revocation(await send(asked, request.route))
         except TokenRefused as refusal:
             # without the refresh token an access token ends soon by itself
-            if not (is_last and refusal.error == "unsupported_token_type"):
+            if not (is_spare and refusal.error == "unsupported_token_type"):
                 raise
 
     async def finish(self) -> None:

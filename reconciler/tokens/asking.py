@@ -88,7 +88,8 @@ def refuse_hopeless(
     if can_keep:
         return
     if is_consented(request):
-        raise consent_required(request, f"a person has to agree, and {_KEYLESS}", NO_KEY_HINT)
+        hint = f"{NO_KEY_HINT}; then `reconciler authorize {request.name}`"
+        raise consent_required(request, f"a person has to agree, and {_KEYLESS}", hint)
     if is_renewing:
         # a server may give another refresh token, and the first one would be worth nothing
         raise SecretError(f"{_KEYLESS}: another refresh token would be lost", NO_KEY_HINT)

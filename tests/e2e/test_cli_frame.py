@@ -485,6 +485,16 @@ def test_new_never_overwrites(run: Run) -> None:
     assert (ended.code, file.read_text()) == (2, "mine")
 
 
+def test_new_writes_the_grant_that_is_asked_for(run: Run) -> None:
+    assert "grant: deviceCode" in run("new", "api", "crm", "--grant", "deviceCode").stdout
+    for args, why in (
+        (("api", "crm", "--auth", "basic", "--grant", "password"), "`basic` has no grant"),
+        (("sql", "orders", "--grant", "password"), "has no method `oauth2`"),
+    ):
+        refused = run("new", *args)
+        assert (refused.code, why in refused.stderr) == (2, True)
+
+
 def test_new_proposes_a_valid_name(run: Run) -> None:
     ended = run("new", "sql", "Orders")
     assert (ended.code, ended.stdout) == (2, "")

@@ -95,7 +95,7 @@ def test_kept_secret_is_not_taken_to_another_destination(project: Project, serve
     guarded.data("apply")
     answer(server, {"crm": OK})
     guarded.declare(crm(elsewhere(server)))
-    (change,) = guarded.data("plan")["changes"]
+    (change,) = guarded.data("plan", code=8)["changes"]
     assert change["blockedBy"] == f"{DENIED}{elsewhere(server)}"
     assert change["credentialRebind"] == f"{server.url} -> {elsewhere(server)}"
     ended = guarded("apply")

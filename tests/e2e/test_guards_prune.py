@@ -115,6 +115,22 @@ def test_protected_connection_blocks_the_whole_prune(project: Project) -> None:
     assert project.contents() == before
 
 
+def test_plan_of_a_blocked_prune_ends_as_apply_would(project: Project) -> None:
+    project.declare(sqlite_file("archive"))
+    for options in ([], ["--detailed-exitcode"], ["-o", "json"]):
+        assert project("plan", "--prune", *options).code == 8
+    assert "apply refuses this plan: 1 change blocked" in project("plan", "--prune").stdout
+    assert project("plan").code == 0, "without --prune nothing is touched"
+
+
+def test_blocked_plan_is_saved_and_refused(project: Project) -> None:
+    before = project.contents()
+    project.declare(sqlite_file("archive"))
+    assert project("plan", "--prune", "--out", "plan.json").code == 8
+    assert project("apply", "--plan", "plan.json").code == 8
+    assert project.contents() == before
+
+
 def test_protected_connection_is_not_archived_by_its_manifest(project: Project) -> None:
     before = project.contents()
     declare_policies(project, protect={"state": "archived"})

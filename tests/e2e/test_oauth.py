@@ -178,6 +178,8 @@ def test_a_signed_statement_proves_a_client_and_another_key_does_not(
     assert found(applied["health"]) == ("ACTIVE", "Ok", "query")
     unread = project.data("apply", code=4, PASSPHRASE="close sesame")
     assert found(unread["health"]) == ("PENDING", "SecretUnresolved", "secret")
+    hint = unread["health"]["checks"][0]["observation"]["hint"]
+    assert hint.startswith("check `keyPassphrase`; the key is a PEM text")
     project.run.write("key.pem", pem(private_key(algorithm), "open sesame"))
     applied = project.data("apply", code=11, PASSPHRASE="open sesame")
     assert found(applied["health"]) == ("FAILED", "AuthFailed", "auth")
@@ -444,15 +446,15 @@ def authorized(project: Project, provider: Provider, **fields: Json) -> Ended:
     return ended
 
 
-@pytest.mark.parametrize("revokes_access", [True, False])
+@pytest.mark.parametrize("kinds", [("refresh_token", "access_token"), ("refresh_token",)], ids=len)
 def test_a_token_is_given_back_and_forgotten(
-    project: Project, provider: Provider, *, revokes_access: bool
+    project: Project, provider: Provider, kinds: tuple[str, ...]
 ) -> None:
-    provider.revokes_access = revokes_access
+    provider.takes_back = frozenset(kinds)
     authorized(project, provider, revocationUrl=provider.revocation_url)
     ended = project("authorize", "crm", "--revoke")
     assert (ended.code, ended.stderr) == (0, "revoked the token of `ApiConnection/default/crm`\n")
-    assert [token[:3] for token in provider.revoked] == ["rt-", "at-"][: 1 + revokes_access]
+    assert [token[:3] for token in provider.revoked] == ["rt-", "at-"][: len(kinds)]
     assert ("revoked", "crm", "Revoked") in project.events()
     asked = len(provider.asked)
     assert found(project.data("health", code=11))[1:] == ("ConsentRequired", "auth")
@@ -461,10 +463,38 @@ def test_a_token_is_given_back_and_forgotten(
     assert (again.code, "no token of" in again.stderr) == (2, True)
 
 
+def test_a_refresh_token_that_is_not_taken_back_is_kept(
+    project: Project, provider: Provider
+) -> None:
+    provider.takes_back = frozenset({"access_token"})
+    authorized(project, provider, revocationUrl=provider.revocation_url)
+    ended = project("authorize", "crm", "--revoke")
+    assert (ended.code, "unsupported_token_type" in ended.stderr) == (11, True)
+    assert found(project.data("health")) == ("ACTIVE", "Ok", "query")
+
+
+def test_a_token_is_given_back_to_nobody_else(project: Project, provider: Provider) -> None:
+    auth = by_browser(provider, closed_port(), revocationUrl=provider.revocation_url)
+    project.declare(connection(provider, auth))
+    project("apply")
+    consent = Consent(project)
+    browse(consent.address)
+    assert consent.ended().code == 0
+    with oauth_server() as other:
+        elsewhere = {"tokenUrl": other.token_url, "revocationUrl": other.revocation_url}
+        project.declare(connection(provider, {**auth, **elsewhere}))
+        project("apply")
+        ended = project("authorize", "crm", "--revoke")
+        assert (ended.code, "another client or server" in ended.stderr) == (2, True)
+        assert (other.revoked, provider.revoked) == ([], [])
+
+
 def test_a_token_that_is_not_taken_back_is_kept(project: Project, provider: Provider) -> None:
     authorized(project, provider, revocationUrl=f"{provider.url}/nowhere")
     ended = project("authorize", "crm", "--revoke")
-    assert (ended.code, "404" in ended.stderr) == (11, True)
+    assert (ended.code, "404" in ended.stderr, "`revocationUrl`" in ended.stderr) == (11,) + 2 * (
+        True,
+    )
     assert found(project.data("health")) == ("ACTIVE", "Ok", "query")
 
 
@@ -498,10 +528,34 @@ def test_nobody_who_agrees_ends_the_wait(project: Project, provider: Provider) -
     assert (ended.code, "nobody agreed in time" in ended.stderr) == (11, True)
 
 
+def test_what_is_suspended_can_be_agreed_to_and_stays_suspended(
+    project: Project, provider: Provider
+) -> None:
+    project.declare(connection(provider, by_browser(provider, closed_port())))
+    project("apply")
+    project("suspend", "crm")
+    consent = Consent(project)
+    browse(consent.address)
+    ended = consent.ended()
+    assert (ended.code, project.standings()["crm"]) == (
+        0,
+        "SUSPENDED by user SuspendedByCommand 0/0",
+    )
+    told = "`ApiConnection/default/crm` is SUSPENDED, which it stays: its token is kept for later"
+    assert ended.stderr.startswith(told)
+    assert ended.stderr.endswith(
+        "to have it checked: reconciler resume ApiConnection/default/crm\n"
+    )
+
+
 def test_a_consent_without_a_key_says_how_to_make_one(project: Project, provider: Provider) -> None:
     keyless = replace(project, env=SECRETS)
     keyless.declare(connection(provider, by_browser(provider, closed_port())))
-    assert "reconciler secret keygen" in keyless("apply").stdout
+    (check,) = keyless.data("apply", code=11)["health"]["checks"]
+    assert check["observation"]["hint"] == (
+        "`reconciler secret keygen` makes one; give it in RECONCILER_KEY or a file;"
+        " then `reconciler authorize ApiConnection/default/crm`"
+    )
     ended = keyless("authorize", "crm")
     assert (ended.code, "reconciler secret keygen" in ended.stderr) == (2, True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -103,10 +104,31 @@ def test_list_says_all_but_the_value(project: Project, call: Call) -> None:
     listed = call("list")
     lines = [line.split() for line in listed.stdout.splitlines()]
     assert lines[0] == ["NAME", "VERSION", "KEY", "SET", "EXPIRES", "USED", "BY"]
-    assert [(line[0], line[1], line[4], line[5]) for line in lines[1:]] == [
-        ("crm-token", "1", "2099-01-31T00:00:00Z", "ApiConnection/default/crm"),
-        ("unused", "1", "never", "-"),
+    assert [(line[:2], line[5], line[-1]) for line in lines[1:]] == [
+        (["crm-token", "1"], "in", "ApiConnection/default/crm"),
+        (["unused", "1"], "never", "-"),
     ]
+    expiry = json.loads(call("list", "-o", "json").stdout)["secrets"][0]["expiresAt"]
+    assert expiry.startswith("2099-01-31T00:00:00")
+
+
+def test_successor_without_an_expiry_says_that_it_has_none(call: Call) -> None:
+    call("set", "crm-token", "--expires", "2099-01-31", stdin=VALUE)
+    ended = call("set", "crm-token", stdin=VALUE)
+    assert (ended.code, ended.stdout) == (0, "stored `crm-token`, version 2\n")
+    assert "warning: `crm-token` was to expire at 2099-01-31T00:00:00Z, and now" in ended.stderr
+    assert "`--expires`" in ended.stderr
+    assert call("set", "crm-token", stdin=VALUE).stderr == ""
+    call("set", "crm-token", "--expires", "2099-01-31", stdin=VALUE)
+    assert call("set", "crm-token", "--expires", "2099-02-28", stdin=VALUE).stderr == ""
+
+
+def test_secret_that_is_too_short_to_be_hidden_is_said(call: Call) -> None:
+    ended = call("set", "pin", stdin="123")
+    assert ended.code == 0
+    assert "warning: a secret of fewer than 4 characters is not taken out of what" in ended.stderr
+    assert "123" not in ended.stderr
+    assert call("set", "pin", stdin="1234").stderr == ""
 
 
 def test_secret_in_use_is_not_deleted(project: Project, call: Call) -> None:

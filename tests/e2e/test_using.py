@@ -75,7 +75,7 @@ def test_rows_are_csv(items: Project) -> None:
 
 def test_rows_are_json_with_the_types_of_json(items: Project) -> None:
     document = items.data("query", "items", "select *, id from item order by id")
-    assert document["columns"] == ["id", "name", "price", "id"]
+    assert document["columns"] == ["id", "name", "price", "id_2"]
     assert document["rows"][1] == {"id": 2, "name": "s\x1bw", "price": None, "id_2": 2}
     assert document["truncated"] is False
 
@@ -105,6 +105,13 @@ def test_a_statement_that_may_change_something_is_refused(
     ended = items("query", "items", statement)
     assert (ended.code, ended.stdout) == (2, "")
     assert f"error: the statement {why}" in ended.stderr
+
+
+def test_a_refused_statement_says_that_texts_count_too(items: Project) -> None:
+    hint = "= help: what stands in a text, a name or a comment counts too; `reconciler.connect`"
+    for statement in ("select '/*'", "select 'a;b'", "select 1 -- update"):
+        assert hint in items("query", "items", statement).stderr
+    assert hint not in items("query", "items", "explain select 1").stderr
 
 
 def test_a_refused_statement_shows_reason_stage_and_hint(items: Project) -> None:
@@ -253,6 +260,16 @@ def test_an_error_of_the_server_is_exit_11_unless_allowed(crm: Project, server: 
     assert crm("request", "crm", "GET", "/x", "--allow-errors").code == 0
 
 
+def test_a_redirect_is_told_and_not_followed(crm: Project, server: Server) -> None:
+    answer(server, {"v1/x": http_routes.redirect("/v1/y")})
+    ended = crm("request", "crm", "GET", "/x")
+    assert (ended.code, ended.stdout) == (0, "")
+    assert ended.stderr == "302 Found, location: /v1/y; not followed\n"
+    assert crm("request", "crm", "GET", "/x", "-o", "headers").stderr == ""
+    answer(server, {"v1/x": http_routes.answer(304)})
+    assert crm("request", "crm", "GET", "/x").stderr == "304 Not Modified\n"
+
+
 def test_what_may_change_something_needs_a_word(crm: Project, server: Server) -> None:
     answer(server, {"v1/x": http_routes.answer(201)})
     ended = crm("request", "crm", "DELETE", "/x")
@@ -264,12 +281,40 @@ def test_what_may_change_something_needs_a_word(crm: Project, server: Server) ->
 
 
 @pytest.mark.parametrize(
+    "header", ["X-HTTP-Method-Override", "x-http-method", "X-METHOD-OVERRIDE", "X_HTTP_Method"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_another_method_by_a_header_has_to_be_allowed(
+    crm: Project, server: Server, method: str, header: str
+) -> None:
+    server.requests.clear()
+    request = ("request", "crm", method, "/", "-H", f"{header}: DELETE")
+    ended = crm(*request)
+    assert (ended.code, server.requests) == (2, [])
+    assert f"error: with the header `{header}` the request may change" in ended.stderr
+    assert "= help: say --write" in ended.stderr
+    crm(*request, "--write")
+    assert len(server.requests) == 1
+
+
+def test_a_body_has_to_be_allowed(crm: Project, server: Server) -> None:
+    server.requests.clear()
+    crm.run.write("new.json", "{}")
+    ended = crm("request", "crm", "GET", "/", "--data", "@new.json")
+    assert (ended.code, server.requests) == (2, [])
+    assert "a request with a body may change something" in ended.stderr
+    crm("request", "crm", "GET", "/", "--data", "@new.json", "--write")
+    assert [request.body for request in server.requests] == [b"{}"]
+
+
+@pytest.mark.parametrize(
     ("args", "why"),
     [
         (("GET", "x"), "the path does not begin with `/`"),
         (("GET", "/x?api_key=1"), "the path carries a credential in its parameter `api_key`"),
         (("GET", "/x", "-H", "Authorization: Bearer a"), "`Authorization` carries a credential"),
         (("GET", "/x", "-H", "Host: a"), "the header `Host` is set by the transport"),
+        (("GET", "/x", "-H", "X-A: a\nb"), "= help: write its value on one line, in ASCII"),
         (("POST", "/x", "--write", "--data", "a=1"), "--data is `@FILE`, or `-`"),
         (("POST", "/x", "--write", "--data", "@nothing"), "cannot be read"),
     ],
@@ -290,15 +335,34 @@ def test_a_body_without_end_is_refused(crm: Project, server: Server) -> None:
     assert "BodyTooLarge at query: the body is larger than 16777216 bytes" in ended.stderr
 
 
-@pytest.mark.parametrize("args", [("query", "crm", "select 1"), ("request", "items", "GET", "/")])
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (
+            ("query", "crm", "select 1"),
+            (
+                "error: `ApiConnection/default/crm` is an API\n"
+                "  = help: use `reconciler request ApiConnection/default/crm`\n"
+            ),
+        ),
+        (
+            ("request", "items", "GET", "/"),
+            (
+                "error: `SqlConnection/default/items` is a database\n"
+                "  = help: use `reconciler query SqlConnection/default/items`\n"
+            ),
+        ),
+    ],
+    ids=["query", "request"],
+)
 def test_the_wrong_kind_is_a_usage_error(
-    crm: Project, server: Server, args: tuple[str, ...]
+    crm: Project, server: Server, args: tuple[str, ...], told: str
 ) -> None:
     crm.run.write("items.db", "")
     crm.declare(sqlite_file("items"), api("crm", server.url))
     crm("apply", "--health", "none")
     ended = crm(*args)
-    assert (ended.code, " has no " in ended.stderr) == (2, True)
+    assert (ended.code, ended.stderr) == (2, told)
 
 
 def test_a_suspended_connection_is_used_only_when_told(crm: Project, server: Server) -> None:

@@ -62,7 +62,7 @@ _SCREENS: Mapping[str, Callable[[Any], object]] = {
         ),
         Style(),
     ),
-    "events": lambda event: events.table(EventsView(events=(event,)), Style()),
+    "events": lambda event: events.table(EventsView(events=(event,), now=factories.NOW), Style()),
     "observations": lambda observation: describe.text(
         DescribeView(
             recorded=factories.make_recorded(), observation=observation, now=factories.NOW

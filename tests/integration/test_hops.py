@@ -187,6 +187,17 @@ def test_what_a_proxy_says_names_the_proxy_or_the_server(
     assert "proxy" in found.message
 
 
+def test_an_https_proxy_of_another_name_has_the_hints_of_a_proxy(
+    plain_api: Server, authority: Authority
+) -> None:
+    with proxy_server("https", context=authority.server_context("other.example")) as proxy:
+        found = probe(plain_api.url, proxy=proxy_block(proxy, "https", ca={"file": authority.pem}))
+    assert ended(found) == (Reason.TLS_FAILURE, "proxy")
+    assert (
+        found.hint == "use a host name that the certificate lists, or have it issued for this one"
+    )
+
+
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
 def test_a_proxy_that_is_not_there_is_a_failure_of_the_proxy(
     plain_api: Server, scheme: str, refusing: int

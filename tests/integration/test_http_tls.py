@@ -68,7 +68,8 @@ def test_the_name_of_the_url_is_checked_and_not_the_address(authority: Authority
             lambda authority: authority.server_context("other.example"),
             Reason.TLS_FAILURE,
             "the server's certificate is for another address",
-            "use a host name that the certificate lists, or have it issued for this one",
+            "use a host name that the certificate lists, or have it issued for this one;"
+            " if it is the right server, expect its name: `tls: {serverName: NAME}`",
             id="wrong name",
         ),
         pytest.param(

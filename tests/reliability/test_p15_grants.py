@@ -171,9 +171,10 @@ def test_kept_credential_goes_nowhere_else(
     scene.declare(way(scene))
     planned = scene.run("plan", "-o", "json", guarded=True)
     (change,) = json.loads(planned.stdout)["changes"]
+    assert planned.code == 8
     assert change["blockedBy"].startswith("no grant of the operator file lets")
     assert scene.run("apply", guarded=True).code == 8
-    assert scene.run("plan", "--secrets", guarded=True).code == 0
+    assert scene.run("plan", "--secrets", guarded=True).code == 8
     scene.assert_kept()
 
     assert scene.run("apply", "--health", "none", guarded=False).code == 0
@@ -348,11 +349,11 @@ def test_person_is_not_sent_to_a_page_without_a_grant(
     scene.declare({**base(scene), "auth": moved})
     ended = scene.run("apply", guarded=True)
     assert ended.code == 8
-    assert "lets a person be asked at http://127.0.0.2:" in ended.text
+    assert "lets a person agree at http://127.0.0.2:" in ended.text
     scene.run("apply", "--health", "none", guarded=False)
     ended = scene.run("authorize", "crm", "--no-browser", "--within", "1s", guarded=True)
     assert (ended.code, ended.stdout) == (8, b""), ended.text
-    assert b"lets a person be asked at" in scene.run("describe", "crm", guarded=True).stdout
+    assert b"lets a person agree at" in scene.run("describe", "crm", guarded=True).stdout
     scene.assert_kept()
     figure("P15", "ways to plant another account", 1)
 

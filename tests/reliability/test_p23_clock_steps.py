@@ -250,7 +250,7 @@ def _screens(world: World, now: datetime) -> list[str]:
         describe.text(described, style),
         history.text(HistoryView(recorded=row, rows=past, now=now), style),
         runs.table(RunsView(runs=contents.runs, now=now), style),
-        events.table(EventsView(events=contents.events), style),
+        events.table(EventsView(events=contents.events, now=now), style),
         *(data.json_document(view, style) for view in views),
     ]
 

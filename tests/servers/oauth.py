@@ -110,8 +110,8 @@ class Provider:
     issued: dict[str, float] = field(default_factory=dict)
     #: tokens that were given back
     revoked: list[str] = field(default_factory=list)
-    #: whether access tokens can be given back, which a server need not offer
-    revokes_access: bool = True
+    #: kinds of tokens that can be given back; a server need not offer all of them
+    takes_back: frozenset[str] = frozenset({"refresh_token", "access_token"})
     #: scopes that nobody is given, whatever they ask for
     withheld: frozenset[str] = frozenset()
     #: errors that were answered
@@ -240,7 +240,7 @@ class Provider:
         except Refused as refusal:
             await self._refuse(peer, refusal)
             return
-        if form.get("token_type_hint") == "access_token" and not self.revokes_access:
+        if form.get("token_type_hint") not in self.takes_back:
             await self._refuse(peer, Refused("unsupported_token_type"))
             return
         token = form["token"]

@@ -8,9 +8,10 @@ import pytest
 
 from reconciler import apply, plan
 from reconciler.apply import RunFacts, SecretFacts
-from reconciler.errors import Refused
+from reconciler.errors import DestinationDenied, Refused
 from reconciler.model import (
     Action,
+    Guard,
     HoldKind,
     Phase,
     PlanOptions,
@@ -238,3 +239,14 @@ def test_blocked_change_refuses_the_whole_plan() -> None:
     planned = plan.make_plan([want("a"), want("b")], rows, OPTIONS, lineage="l1")
     with pytest.raises(Refused, match="`SqlConnection/hr/a` is blocked, and 1 more"):
         apply.refuse_blocked(planned)
+
+
+def test_refusal_for_want_of_a_grant_says_what_to_do() -> None:
+    planned = plan.make_plan([want("a")], [have(want("a"), 1, stack="prod")], OPTIONS, lineage="l1")
+    change = replace(planned.changes[0], guard=Guard.GRANT)
+    with pytest.raises(DestinationDenied) as raised:
+        apply.refuse_blocked(replace(planned, changes=(change,)))
+    assert raised.value.hint == (
+        "nothing was applied: put the destination back,"
+        " or have whoever runs this machine add a `[[grant]]`"
+    )

@@ -114,7 +114,57 @@ def test_refusal_names_the_field_and_the_destination() -> None:
         "no grant of the operator file lets the secret in `auth.token` go to"
         " https://api.example.com:443"
     )
-    assert raised.value.hint == sending.HINT
+    assert raised.value.hint == (
+        "use a destination that a grant of `env:CRM_TOKEN` lists,"
+        " or have whoever runs this machine add a `[[grant]]` for it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("grants", "hint"),
+    [
+        pytest.param(
+            make_grants(references=("env:HR_*",)), "no grant lists `env:CRM_TOKEN`: ", id="secret"
+        ),
+        pytest.param(
+            make_grants(connection="*/hr/*"),
+            "no grant lists `env:CRM_TOKEN` for `ApiConnection/sales/crm`: ",
+            id="connection",
+        ),
+    ],
+)
+def test_hint_says_which_part_of_a_grant_is_lacking(grants: Grants, hint: str) -> None:
+    with pytest.raises(DestinationDenied) as raised:
+        sending.require(grants, REF, make_spec())
+    assert raised.value.hint == (
+        f"{hint}use a secret that one does,"
+        " or have whoever runs this machine add a `[[grant]]` for it"
+    )
+
+
+def test_hint_names_the_file_behind_a_link() -> None:
+    grants = make_grants(references=("file:secrets/crm",))
+    spec = make_spec(auth={"method": "bearer", "token": {"file": "secrets/crm"}})
+
+    def real(path: str) -> str:
+        return path.replace("secrets/crm", "secrets/hr")
+
+    with pytest.raises(DestinationDenied) as raised:
+        sending.require(grants, REF, spec, real)
+    assert raised.value.hint.startswith("no grant lists `file:secrets/hr`: ")
+
+
+def test_refusal_names_where_a_person_would_be_asked() -> None:
+    auth = {
+        "method": "bearer",
+        "token": {"env": "CLIENT_SECRET"},
+        "authorizationUrl": "https://other.example.com/authorize",
+    }
+    (found,) = sending.denied(make_grants("api.example.com"), REF, make_spec(auth=auth))
+    assert sending.message(found) == (
+        "no grant of the operator file lets a person agree at https://other.example.com:443 to use"
+        " the secret in `auth.token`"
+    )
 
 
 def test_connection_without_secrets_needs_no_grant() -> None:
@@ -185,7 +235,11 @@ def test_token_of_a_client_without_a_secret_counts() -> None:
         "/auth/clientId https://login.example.com:443",
     ]
     assert sending.denied(make_grants(references=("token:crm",)), REF, spec) == ()
-    assert sending.denied(make_grants(references=("env:*",)), REF, spec)
+    denied = sending.denied(make_grants(references=("env:*",)), REF, spec)
+    assert [sending.message(each) for each in denied] == [
+        f"no grant of the operator file lets the token of client `crm` go to https://{host}:443"
+        for host in ("api.example.com", "login.example.com")
+    ]
 
 
 def test_client_key_counts_as_sent_to_the_server_only() -> None:

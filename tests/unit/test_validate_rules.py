@@ -50,10 +50,20 @@ def said(text: str) -> list[str]:
         ),
         pytest.param(
             "auth: {method: basik}",
-            "E106 `spec.auth.method` must be one of `none`, `basic`, `digest`, `oauth1`, "
-            "`oauth2`, `awsSigV4`, `bearer`, `apiKey` or `headers` "
-            "= a similar value exists: `basic`",
+            "E106 `spec.auth.method` does not know `basik` = a similar value exists: `basic`",
             id="similar value",
+        ),
+        pytest.param(
+            "auth: {method: zzz}",
+            "E106 `spec.auth.method` does not know `zzz` = it is one of `none`, `basic`, "
+            "`digest`, `oauth1`, `oauth2`, `awsSigV4`, `bearer`, `apiKey` or `headers`",
+            id="value like no other",
+        ),
+        pytest.param(
+            "auth: {method: 'zzz:4711'}",
+            "E106 `spec.auth.method` must be one of `none`, `basic`, `digest`, `oauth1`, "
+            "`oauth2`, `awsSigV4`, `bearer`, `apiKey` or `headers` = ",
+            id="value that may be a credential",
         ),
         pytest.param(
             "health: {interval: 1.0e+3}",

@@ -114,6 +114,7 @@ def test_a_wrong_passphrase_is_a_secret_that_does_not_fit(place: Place) -> None:
     found = place.check(by_certificate(pair, key=sealed, keyPassphrase={"text": "wrong"}))
     assert found.reason is Reason.SECRET_UNRESOLVED
     assert found.message.startswith("the key at /auth/key has another passphrase")
+    assert found.hint.startswith("check `keyPassphrase`; the key is a block that begins with")
 
 
 def test_a_key_of_another_certificate_is_said(place: Place) -> None:

@@ -246,6 +246,25 @@ def test_rows_are_read_up_to_a_limit(
     assert (found.columns, found.rows, found.is_cut) == (("id", "name"), rows, is_cut)
 
 
+def test_numbers_that_are_not_finite_read_as_on_other_engines(clickhouse: ClickHouse) -> None:
+    login, attempt = make_login(clickhouse.spec(), PASSWORD, clickhouse.authority)
+    query = "select nan as a, inf as b, -inf as c, 'nan' as d, 0.5 as e, toNullable(nan) as f"
+    assert sql.read("clickhouse", login, query, 1, attempt).rows == (
+        ("NaN", "Infinity", "-Infinity", "nan", 0.5, "NaN"),
+    )
+
+
+def test_rows_that_memory_should_not_hold_are_refused(clickhouse: ClickHouse) -> None:
+    login, attempt = make_login(clickhouse.spec(), PASSWORD, clickhouse.authority)
+    query = "select repeat('x', 1000000) from numbers(20)"
+    with pytest.raises(ConnectionFailed) as caught:
+        sql.read("clickhouse", login, query, 20, attempt)
+    assert (caught.value.reason, caught.value.hint) == (
+        Reason.BODY_TOO_LARGE,
+        "ask for less: fewer or narrower columns, or fewer rows (`--limit`)",
+    )
+
+
 def test_reading_is_read_only(clickhouse: ClickHouse) -> None:
     login, attempt = make_login(clickhouse.spec(), PASSWORD, clickhouse.authority)
     query = "select throwIf(getSetting('readonly') != 1)"

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 
 from reconciler import kinds, validate
+from reconciler.auth import oauth2
 from reconciler.cli import templates
 from reconciler.cli.templates import Wanted
-from reconciler.kinds import engines
+from reconciler.kinds import api_oauth2, engines
 from reconciler.manifests import loader
 from reconciler.model import Diagnostic, JsonObject
 from reconciler.settings import SecretPolicy
@@ -38,6 +40,27 @@ WANTED = [
         for engine in engines.FILE_ENGINES
     ),
 ]
+
+
+@pytest.mark.parametrize("grant", templates.GRANTS)
+def test_every_grant_has_a_valid_manifest(grant: str) -> None:
+    wanted = Wanted(
+        kind=templates.API, name="crm", namespace="sales", engine="", auth="oauth2", grant=grant
+    )
+    text = templates.manifest(wanted)
+    hinted = text.replace("# clientAuthentication", "clientAuthentication")
+    hinted = hinted.replace("# subject", "subject")
+    for manifest in (text, hinted):
+        warned = ["W211"] if grant == "password" else []
+        assert [found.code for found in findings(manifest)] == warned
+    assert f"    grant: {grant} " in text
+    assert ("reconciler authorize crm" in text) == (grant in api_oauth2.CONSENT_GRANTS)
+
+
+def test_every_grant_of_the_schema_has_a_row() -> None:
+    models = get_args(oauth2.AnyGrant)
+    grants = [get_args(model.model_fields["grant"].annotation) for model in models]
+    assert sorted(templates.GRANTS) == sorted(grant for (grant,) in grants)
 
 
 @pytest.mark.parametrize("wanted", WANTED, ids=lambda wanted: f"{wanted.engine}-{wanted.auth}")

@@ -353,7 +353,8 @@ def events_view() -> views.EventsView:
                 source=Phase.FAILED,
                 target=Phase.SUSPENDED,
             ),
-        )
+        ),
+        now=NOW,
     )
 
 

@@ -12,7 +12,7 @@ from reconciler.manifests import loader
 from reconciler.model import Document, Json, canonical
 from reconciler.report import data, formats, views, yaml_text
 from reconciler.report.style import Style
-from tests.factories import make_event, make_manifest, make_recorded, make_ref
+from tests.factories import NOW, make_event, make_manifest, make_recorded, make_ref
 
 #: Text that readers of YAML 1.1 or 1.2 take for something else, or that breaks a line.
 _HARD = (
@@ -105,7 +105,7 @@ def test_manifest_of_a_row_applies_again_as_no_change(kind: str, content: Json) 
 
 
 def test_json_escapes_every_control_character() -> None:
-    view = views.EventsView(events=(make_event(message="a\x7f\x9b\u202e\x1b\ud800"),))
+    view = views.EventsView(events=(make_event(message="a\x7f\x9b\u202e\x1b\ud800"),), now=NOW)
     text = data.json_lines(view, Style())
     assert text.isascii()
     assert text.isprintable() is False

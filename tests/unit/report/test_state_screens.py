@@ -89,12 +89,12 @@ def test_status_of_everything_counts_once() -> None:
 
 
 def test_no_events_and_no_runs_say_so() -> None:
-    assert events.table(views.EventsView(events=()), Style()) == "no events\n"
+    assert events.table(views.EventsView(events=(), now=NOW), Style()) == "no events\n"
     assert runs.table(views.RunsView(runs=(), now=NOW), Style()) == "no runs\n"
 
 
 def test_event_without_phases_shows_its_type() -> None:
-    view = views.EventsView(events=(make_event(type="pruned", reason="", target=None),))
+    view = views.EventsView(events=(make_event(type="pruned", reason="", target=None),), now=NOW)
     assert events.table(view, Style()).splitlines() == [
         "AT                    CONNECTION     WHAT    BY     WHY",
         "2026-03-01T12:00:00Z  sql/hr/orders  pruned  alice",
@@ -165,7 +165,7 @@ def test_command_to_try_is_never_wrapped_and_its_note_is() -> None:
 )
 def test_result_of_a_check_says_how_often_in_a_row(status_after: Status | None, shown: str) -> None:
     event = make_event(type="result", reason="", actor="", target=None, status=status_after)
-    assert events.table(views.EventsView(events=(event,)), Style()).splitlines()[1] == (
+    assert events.table(views.EventsView(events=(event,), now=NOW), Style()).splitlines()[1] == (
         f"2026-03-01T12:00:00Z  sql/hr/orders  {shown}"
     )
 
