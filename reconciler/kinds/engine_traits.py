@@ -112,6 +112,10 @@ class Engine:
     options: tuple[Option, ...] = ()
     #: whether the driver can connect to a socket in the file system
     has_socket: bool = False
+    #: what the end of its path must look like, or empty
+    socket_form: str = ""
+    #: whether the driver speaks TLS over one
+    has_socket_tls: bool = False
     #: whether it speaks TLS; else `tls.mode` is `disable`, and its own protocol hides the password
     has_tls: bool = True
     #: whether `tls.clientCertificate` may stand beside any of them
@@ -194,6 +198,8 @@ POSTGRESQL_OPTIONS: Final = (
         *("prefer", "require"),
     ),
 )
+#: How libpq names a socket (PostgreSQL, "Connection Strings": the port is its extension).
+POSTGRESQL_SOCKET: Final = r"/\.s\.PGSQL\.[1-9][0-9]{0,4}\Z"
 #: PyMySQL, "Connection Object"
 MYSQL_OPTIONS: Final = (
     _name_of_us("program_name"),
