@@ -107,7 +107,7 @@ class AwsSigV4Auth(SpecModel):
         if is_s3:
             hashed = hashlib.sha256(request.body).hexdigest()
             request = with_header(request, "X-Amz-Content-SHA256", hashed)
-        yield with_header(request, "Authorization", _credential(signer, request, timestamp))
+        yield signed(request, signer, timestamp)
 
 
 def stamp(now: datetime) -> str:
@@ -156,12 +156,15 @@ class Signer(Protocol):
     def signature(self, string_to_sign: str, request: object) -> str: ...
 
 
-def _credential(signer: Signer, request: Request, timestamp: str) -> str:
-    """Returns the Authorization header."""
+def signed(request: Request, signer: Signer, timestamp: str) -> Request:
+    """Returns `request`, whose `X-Amz-Date` is `timestamp`, with its signature in a header.
+
+    Host, Content-Type and all `X-Amz-` headers are signed, and a hash of the body.
+    """
     awsrequest = import_module("botocore.awsrequest")  # which the signer has imported
     parts = urlsplit(request.url)
     path, _, query = target(request.url).partition("?")
-    signed = awsrequest.AWSRequest(
+    asked = awsrequest.AWSRequest(
         method=request.method,
         url=f"{parts.scheme}://{parts.netloc}{path}",
         # as pairs, since the signer takes the query of a URL to be encoded in AWS's own way
@@ -169,13 +172,14 @@ def _credential(signer: Signer, request: Request, timestamp: str) -> str:
         headers={name: value for name, value in request.headers if _is_signed(name.lower())},
         data=request.body,
     )
-    signed.context["timestamp"] = timestamp
-    text = signer.string_to_sign(signed, signer.canonical_request(signed))
-    names = signer.signed_headers(signer.headers_to_sign(signed))
-    return (
-        f"{ALGORITHM} Credential={signer.scope(signed)}, "
-        f"SignedHeaders={names}, Signature={signer.signature(text, signed)}"
+    asked.context["timestamp"] = timestamp
+    text = signer.string_to_sign(asked, signer.canonical_request(asked))
+    names = signer.signed_headers(signer.headers_to_sign(asked))
+    credential = (
+        f"{ALGORITHM} Credential={signer.scope(asked)}, "
+        f"SignedHeaders={names}, Signature={signer.signature(text, asked)}"
     )
+    return with_header(request, "Authorization", credential)
 
 
 def _is_signed(name: str) -> bool:

@@ -4,13 +4,14 @@ Pure and free of pydantic, since `validate` and `clients` read it too. An engine
 a driver that is there already is one more row and nothing else: the discriminator of
 `SqlConnection`, its JSON Schema, its default port, its options, the ways to log in, the hint for a
 near miss, the scaffold, the support table of README and the choice of the driver all follow. What
-a row is made of, and the options and limits that rows share, are in `engine_traits`.
+a row is made of, and what rows share, is in `engine_traits` and `engine_options`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from reconciler.kinds import engine_options
 from reconciler.kinds import engine_traits as traits
 from reconciler.kinds.engine_traits import Engine
 
@@ -30,8 +31,9 @@ ROWS: Final = (
         default_port=5432,
         dialect="postgresql+psycopg",
         methods=traits.RDS_METHODS,
-        options=traits.POSTGRESQL_OPTIONS,
+        options=engine_options.POSTGRESQL_OPTIONS,
         has_socket=True,
+        socket_form=traits.POSTGRESQL_SOCKET,
         tested=traits.Tested.REAL,
         tested_on="a real server",
     ),
@@ -44,8 +46,9 @@ ROWS: Final = (
         extra="postgres",
         default_port=5432,
         dialect="postgresql+psycopg",
-        options=traits.POSTGRESQL_OPTIONS,
+        options=engine_options.POSTGRESQL_OPTIONS,
         has_socket=True,
+        socket_form=traits.POSTGRESQL_SOCKET,
         tested=traits.Tested.PEER,
         tested_on="a real PostgreSQL server, of which it is an extension",
     ),
@@ -60,7 +63,7 @@ ROWS: Final = (
         # SQLAlchemy's dialect of PostgreSQL asks a new connection for what Redshift lacks
         dialect="",
         methods=traits.PASSWORD_METHODS,
-        options=traits.REDSHIFT_OPTIONS,
+        options=engine_options.REDSHIFT_OPTIONS,
         has_client_certificate=False,
         tested=traits.Tested.NOT,
         tested_on="not tested; its driver is, on PostgreSQL",
@@ -75,8 +78,9 @@ ROWS: Final = (
         default_port=26257,
         # SQLAlchemy's dialect of PostgreSQL refuses the version that CockroachDB states
         dialect="",
-        options=traits.POSTGRESQL_OPTIONS,
+        options=engine_options.POSTGRESQL_OPTIONS,
         has_socket=True,
+        socket_form=traits.POSTGRESQL_SOCKET,
         tested=traits.Tested.NOT,
         tested_on="not tested; its driver is, on PostgreSQL",
     ),
@@ -89,8 +93,9 @@ ROWS: Final = (
         extra="postgres",
         default_port=5433,
         dialect="postgresql+psycopg",
-        options=traits.POSTGRESQL_OPTIONS,
+        options=engine_options.POSTGRESQL_OPTIONS,
         has_socket=True,
+        socket_form=traits.POSTGRESQL_SOCKET,
         tested=traits.Tested.NOT,
         tested_on="not tested; its driver is, on PostgreSQL",
     ),
@@ -107,8 +112,9 @@ ROWS: Final = (
         default_port=3306,
         dialect="mysql+pymysql",
         methods=traits.RDS_METHODS,
-        options=traits.MYSQL_OPTIONS,
+        options=engine_options.MYSQL_OPTIONS,
         has_socket=True,
+        has_socket_tls=True,
         tested=traits.Tested.PEER,
         tested_on="a real MariaDB server, which speaks its protocol",
     ),
@@ -122,8 +128,9 @@ ROWS: Final = (
         default_port=3306,
         dialect="mariadb+pymysql",
         methods=traits.RDS_METHODS,
-        options=traits.MYSQL_OPTIONS,
+        options=engine_options.MYSQL_OPTIONS,
         has_socket=True,
+        has_socket_tls=True,
         tested=traits.Tested.REAL,
         tested_on="a real server",
     ),
@@ -138,7 +145,7 @@ ROWS: Final = (
         default_port=8443,
         dialect="clickhousedb+connect",
         methods=traits.HTTP_METHODS,
-        options=traits.CLICKHOUSE_OPTIONS,
+        options=engine_options.CLICKHOUSE_OPTIONS,
         tested=traits.Tested.REAL,
         tested_on="the real engine (chdb) behind a small HTTP front",
     ),
@@ -152,7 +159,7 @@ ROWS: Final = (
         default_port=443,
         dialect="trino",
         methods=traits.HTTP_METHODS,
-        options=traits.TRINO_OPTIONS,
+        options=engine_options.TRINO_OPTIONS,
         tested=traits.Tested.PEER,
         tested_on="a protocol peer",
     ),
@@ -168,7 +175,7 @@ ROWS: Final = (
         dialect="",
         query_words=traits.NEXT_NUMBER_WORDS,
         methods=("accessToken", "keyPair"),
-        options=traits.SNOWFLAKE_OPTIONS,
+        options=engine_options.SNOWFLAKE_OPTIONS,
         has_client_certificate=False,
         tested=traits.Tested.PEER,
         tested_on="a protocol peer",
@@ -184,7 +191,7 @@ ROWS: Final = (
         # as Snowflake's
         dialect="",
         methods=("accessToken",),
-        options=traits.DATABRICKS_OPTIONS,
+        options=engine_options.DATABRICKS_OPTIONS,
         has_client_certificate=False,
         tested=traits.Tested.PEER,
         tested_on="a protocol peer",
@@ -208,7 +215,7 @@ ROWS: Final = (
         query="select 1 from dual",
         query_words=traits.NEXT_NUMBER_WORDS,
         methods=("password",),
-        options=traits.ORACLE_OPTIONS,
+        options=engine_options.ORACLE_OPTIONS,
         tested=traits.Tested.NOT,
         tested_on="not tested; refusals, deadlines and TLS are, on a scripted listener",
     ),
@@ -222,7 +229,7 @@ ROWS: Final = (
         default_port=5433,
         dialect="",
         query_words=traits.NEXT_NUMBER_WORDS,
-        options=traits.VERTICA_OPTIONS,
+        options=engine_options.VERTICA_OPTIONS,
         tested=traits.Tested.PEER,
         tested_on="a protocol peer",
     ),
@@ -242,7 +249,7 @@ ROWS: Final = (
         query_words=traits.FIREBIRD_WORDS,
         # the password is proven, never sent; the server always wants one
         methods=("password",),
-        options=traits.FIREBIRD_OPTIONS,
+        options=engine_options.FIREBIRD_OPTIONS,
         has_tls=False,
         has_client_certificate=False,
         tested=traits.Tested.REAL,
@@ -264,7 +271,7 @@ ROWS: Final = (
         dialect="",
         query_words=traits.TRANSACT_SQL_WORDS,
         methods=("password",),
-        options=traits.MSSQL_OPTIONS,
+        options=engine_options.MSSQL_OPTIONS,
         has_client_certificate=False,
         newest_tls="1.2",
         tested=traits.Tested.PEER,
@@ -284,7 +291,7 @@ ROWS: Final = (
         database_form=r"(?:[a-z0-9.-]{1,200}:)?[a-z0-9-]{1,63}",
         database_words="name a project by its id",
         methods=("serviceAccount",),
-        options=traits.BIGQUERY_OPTIONS,
+        options=engine_options.BIGQUERY_OPTIONS,
         has_client_certificate=False,
         tested=traits.Tested.PEER,
         tested_on="a protocol peer",

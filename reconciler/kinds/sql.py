@@ -66,8 +66,6 @@ _HOST_RULES: Final = (
     ),
     (_rule(","), "the host is a list", "write one manifest for each host"),
 )
-#: How libpq names a socket (PostgreSQL, "Connection Strings": the port is its extension).
-_POSTGRESQL_SOCKET: Final = re.compile(r"/\.s\.PGSQL\.[1-9][0-9]{0,4}\Z")
 #: Whether the driver speaks TLS over a socket -> modes that can be written beside one. libpq does
 #: not ("SSL Support"). The default, `verify-full`, means none here: there is no host whose name a
 #: certificate could bear, and whoever may serve the socket is decided by the file system.
@@ -164,7 +162,7 @@ def _socket_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
             message=f"`socket` belongs to engine {names}",
             hint="use `host` and `port`",
         )
-    elif engine.driver == "psycopg" and not _POSTGRESQL_SOCKET.search(spec["socket"]):
+    elif not re.search(engine.socket_form, spec["socket"]):
         yield kinds.Finding(
             code="E142",
             path=("socket",),
@@ -172,7 +170,7 @@ def _socket_findings(spec: JsonObject) -> Iterator[kinds.Finding]:
             hint="write its whole path, such as `/run/postgresql/.s.PGSQL.5432`",
         )
     mode = spec.get("tls", {}).get("mode")
-    if mode not in _SOCKET_TLS[engine.driver == "pymysql"]:
+    if mode not in _SOCKET_TLS[engine.has_socket_tls]:
         yield kinds.Finding(
             code="E141",
             path=("tls", "mode"),

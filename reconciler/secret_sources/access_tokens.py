@@ -7,26 +7,22 @@ to agree to them, so that a new one costs one request.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from secrets import token_urlsafe
-from threading import Lock
 from typing import TypeAlias
 
 from reconciler.auth import oauth2_answers, oauth2_requests
 from reconciler.auth.exchange import Moment, Response
 from reconciler.auth.oauth2_answers import Token, TokenRefused
 from reconciler.errors import SecretError
-from reconciler.redact import Secret
-from reconciler.secret_sources import Access, asking
+from reconciler.secret_sources import Access, asking, shared_tokens
+from reconciler.secret_sources.shared_tokens import Held, SharedToken
 from reconciler.values import dataclass
 
 #: So long before its end a token is replaced, and no token is used longer than this.
 _RENEWED_BEFORE_S = 60.0
 _LONGEST_S = 3600.0
-#: What can stand in a header; tokens are such text.
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 #: Says what a refusal means, or None where the general words will do.
 Explain: TypeAlias = Callable[[TokenRefused, Response], SecretError | None]
@@ -62,41 +58,25 @@ def ask(fields: Mapping[str, str], server: TokenServer, now: Moment, explain: Ex
 
 
 class AccessTokens:
-    """The token of one source: got by who needs it first, for all; a refusal is for all as well."""
+    """The token of one source, got anew before it ends."""
 
     def __init__(self, access: Access, get: Callable[[Moment], Token]) -> None:
         self._access = access
         self._get = get
-        self._lock = Lock()
-        self._held: Secret | SecretError | None = None
-        #: on the monotonic clock
-        self._good_until = 0.0
+        self._shared = SharedToken(self._new)
 
     def current(self) -> str:
-        """Returns a token that is good for now.
+        """Returns a token that is good for now; raises as `SharedToken.current`."""
+        return self._shared.current()
 
-        Raises:
-            SecretError: there is none to be had; it is not asked for a second time.
-        """
-        with self._lock:
-            is_over = isinstance(self._held, Secret) and time.monotonic() >= self._good_until
-            if self._held is None or is_over:
-                try:
-                    self._held = self._new()
-                except SecretError as error:
-                    self._held = error
-            if isinstance(self._held, SecretError):
-                raise self._held
-            return self._held.reveal()
-
-    def _new(self) -> Secret:
+    def _new(self) -> Held:
         asked_at = time.monotonic()
         token = self._get(Moment(now=self._access.clock(), nonce=token_urlsafe))
         self._access.redactor.add(token.access.reveal())
-        if not _TOKEN.fullmatch(token.access.reveal()):
-            raise SecretError("the access token has a character that no header can carry")
         lasting = _LONGEST_S
         if token.expires_at is not None:
             lasting = min(lasting, (token.expires_at - token.obtained_at).total_seconds())
-        self._good_until = asked_at + lasting - _RENEWED_BEFORE_S
-        return token.access
+        return Held(
+            token=shared_tokens.judged("the access token", token.access.reveal()),
+            good_until=asked_at + lasting - _RENEWED_BEFORE_S,
+        )

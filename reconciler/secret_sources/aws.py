@@ -1,24 +1,26 @@
 """Secrets in AWS Secrets Manager: `{aws: {secretId, key}}`.
 
 One request, `GetSecretValue` (Secrets Manager API Reference), signed with Signature Version 4 by
-botocore and sent by our own HTTP. Region, endpoint and access keys come from the operator file:
-neither the environment nor `~/.aws` nor a metadata service is asked.
+`auth.aws_sigv4` and sent by our own HTTP. Region, endpoint and access keys come from the operator
+file: neither the environment nor `~/.aws` nor a metadata service is asked.
 """
 
 from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
-from reconciler.auth.exchange import Request
-from reconciler.errors import SecretError
+from reconciler.auth import aws_sigv4, libraries
+from reconciler.auth.exchange import Request, with_header
+from reconciler.errors import ConnectionFailed, SecretError
 from reconciler.model import Json
 from reconciler.secret_sources import Access, asking, operators, texts
 from reconciler.settings import AwsAccount
 
-_TARGET = "secretsmanager.GetSecretValue"
-_TYPE = "application/x-amz-json-1.1"
+_HEADERS = (
+    ("Content-Type", "application/x-amz-json-1.1"),
+    ("X-Amz-Target", "secretsmanager.GetSecretValue"),
+)
 #: Exception of the API -> what is wrong, what to do.
 _REFUSALS = {
     "ResourceNotFoundException": ("does not exist", "check name and region"),
@@ -61,7 +63,7 @@ class AwsSource:
         body = json.dumps({"SecretId": argument["secretId"]}).encode()
         url = account.endpoint or f"https://secretsmanager.{account.region}.amazonaws.com"
         answer = asking.ask(
-            Request(method="POST", url=f"{url}/", headers=self._signed(f"{url}/", body), body=body),
+            self._signed(Request(method="POST", url=f"{url}/", headers=_HEADERS, body=body)),
             server="AWS Secrets Manager",
             ca=operators.read_public(account.ca, self._access),
             timeout_s=account.timeout_s,
@@ -75,27 +77,24 @@ class AwsSource:
         self._access.redactor.add(text)
         return texts.entry(name, text, argument["key"]) if "key" in argument else text
 
-    def _signed(self, url: str, body: bytes) -> tuple[tuple[str, str], ...]:
-        """Returns the headers of the request, its signature among them."""
-        try:
-            from botocore.auth import SigV4Auth  # type: ignore[import-untyped]
-            from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
-            from botocore.credentials import Credentials  # type: ignore[import-untyped]
-        except ImportError:
-            raise SecretError(
-                "the library for AWS is not installed", 'pip install "reconciler[aws]"'
-            ) from None
+    def _signed(self, request: Request) -> Request:
+        """Returns `request` with date, session token and signature in its headers."""
         account = self._account
-        session = account.session_token
-        credentials = Credentials(
-            operators.read(account.access_key_id, self._access, self._warnings),
-            operators.read(account.secret_access_key, self._access, self._warnings),
-            operators.read(session, self._access, self._warnings) if session else None,
+        try:
+            library = libraries.load("awsSigV4")
+        except ConnectionFailed as missing:
+            raise SecretError("the library for AWS is not installed here", missing.hint) from None
+        keys = aws_sigv4.Keys(
+            access_key=operators.read(account.access_key_id, self._access, self._warnings),
+            secret_key=operators.read(account.secret_access_key, self._access, self._warnings),
         )
-        headers = {"Content-Type": _TYPE, "X-Amz-Target": _TARGET, "Host": urlsplit(url).netloc}
-        request = AWSRequest(method="POST", url=url, data=body, headers=headers)
-        SigV4Auth(credentials, "secretsmanager", account.region).add_auth(request)
-        return tuple((key, value) for key, value in request.headers.items())
+        if account.session_token:
+            token = operators.read(account.session_token, self._access, self._warnings)
+            request = with_header(request, "X-Amz-Security-Token", token)
+        timestamp = aws_sigv4.stamp(self._access.clock())
+        request = with_header(request, "X-Amz-Date", timestamp)
+        signer: aws_sigv4.Signer = library.SigV4Auth(keys, "secretsmanager", account.region)
+        return aws_sigv4.signed(request, signer, timestamp)
 
 
 def _refusal(name: str, answer: asking.Answer) -> SecretError:

@@ -9,22 +9,20 @@ hold what was sent.
 from __future__ import annotations
 
 import json
-import re
 from http import HTTPStatus
-from threading import Lock
 from urllib.parse import quote
 
 from reconciler.auth.exchange import Request
 from reconciler.errors import SecretError
 from reconciler.model import Json
 from reconciler.redact import Secret
-from reconciler.secret_sources import Access, asking, operators, texts
+from reconciler.secret_sources import Access, asking, operators, shared_tokens, texts
+from reconciler.secret_sources.shared_tokens import Held, SharedToken
 from reconciler.settings import VaultLogin, VaultServer
 
 #: Methods that log in -> name of the field with the role, name of the field with the secret.
 _LOGINS = {"approle": ("role_id", "secret_id"), "kubernetes": ("role", "jwt")}
-#: What can stand in a header; tokens are such text.
-_TOKEN = re.compile(r"[\x21-\x7e]+")
+_TOKEN = "the token for Vault"
 
 _SEALED = "unseal it; until then it gives nothing to anybody"
 #: Status -> what is wrong, what to do; of every request.
@@ -49,8 +47,7 @@ class VaultSource:
         self._server: VaultServer = access.policy.operator.vault
         self._access = access
         self._warnings: list[str] = []
-        self._lock = Lock()
-        self._token: Secret | SecretError | None = None
+        self._token = SharedToken(lambda: Held(token=self._log_in(self._server.login)))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -65,7 +62,7 @@ class VaultSource:
         """
         path = f"{argument.get('mount', 'secret')}/data/{argument['path']}"
         version = f"?version={argument['version']}" if "version" in argument else ""
-        answer = self._ask("GET", f"{path}{version}", token=self._logged_in())
+        answer = self._ask("GET", f"{path}{version}", token=self._token.current())
         name = f"the secret {argument['path']} of Vault"
         match answer.status:
             case 200:
@@ -87,22 +84,11 @@ class VaultSource:
             case _:
                 raise _failure(answer.status)
 
-    def _logged_in(self) -> str:
-        """Returns the token of the run; the first caller logs in, others wait for it."""
-        with self._lock:
-            if self._token is None:
-                try:
-                    self._token = Secret(self._log_in(self._server.login))
-                except SecretError as error:
-                    self._token = error
-            if isinstance(self._token, SecretError):
-                raise self._token
-            return self._token.reveal()
-
-    def _log_in(self, login: VaultLogin) -> str:
+    def _log_in(self, login: VaultLogin) -> Secret:
+        """Returns the token of the run; it is not renewed."""
         secret = operators.read(login.secret, self._access, self._warnings)
         if login.method == "token":
-            return _token(secret)
+            return shared_tokens.judged(_TOKEN, secret)
         role_field, secret_field = _LOGINS[login.method]
         body = json.dumps({role_field: login.role, secret_field: secret}).encode()
         answer = self._ask("POST", f"auth/{login.mount}/login", body=body)
@@ -117,7 +103,7 @@ class VaultSource:
         if not isinstance(token, str):
             raise SecretError("Vault's answer to the login holds no token")
         self._access.redactor.add(token)
-        return _token(token)
+        return shared_tokens.judged(_TOKEN, token)
 
     def _ask(self, method: str, path: str, *, token: str = "", body: bytes = b"") -> asking.Answer:
         headers = [("X-Vault-Request", "true"), ("Accept", "application/json")]
@@ -132,12 +118,6 @@ class VaultSource:
             ca=operators.read_public(self._server.ca, self._access),
             timeout_s=self._server.timeout_s,
         )
-
-
-def _token(text: str) -> str:
-    if not _TOKEN.fullmatch(text):
-        raise SecretError("the token for Vault has a character that no header can carry")
-    return text
 
 
 def _field(name: str, answer: Json, field: str) -> str:

@@ -207,3 +207,24 @@ def test_wrong_access_key_is_refused_by_its_signature(manager: Manager, tmp_path
     said = refusal(in_aws(manager, tmp_path, "another-key"), {"aws": {"secretId": "plain"}})
     assert said.startswith("AWS refuses the access key or its signature")
     assert (manager.server.logins, manager.server.failed_logins) == (1, 1)
+
+
+def test_a_session_token_is_signed_and_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    with secrets_manager({"orders": "TOPSECRET"}, "key-4711") as manager:
+        aws = AwsAccount(
+            region=REGION,
+            endpoint=manager.server.url,
+            access_key_id={"env": "ID"},
+            secret_access_key={"env": "KEY"},
+            session_token={"env": "SESSION"},
+        )
+        environment = {"ID": ACCESS_KEY_ID, "KEY": "key-4711", "SESSION": CANARY}
+        asking = secrets(tmp_path, environment, aws=aws)
+        assert asking.resolve({"aws": {"secretId": "orders"}}).reveal() == "TOPSECRET"
+        (request,) = manager.server.requests
+    assert request.headers["x-amz-security-token"] == CANARY
+    assert "x-amz-security-token" in request.headers["authorization"]
+    assert CANARY not in caplog.text
