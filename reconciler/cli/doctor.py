@@ -13,7 +13,8 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module, metadata
 
 import click
@@ -177,8 +178,18 @@ def _driver(driver: str, extra: str, names: list[str], needed: int) -> Check:
             text=f"{text}; {needed} manifests need it" if needed else text,
             hints=_told(f'pip install "reconciler[{extra}]"' if extra else ""),
         )
-    text = f"{driver} {metadata.version(driver)}" if extra else f"{driver} of Python"
+    text = f"{driver} {_version(driver)}" if extra else f"{driver} of Python"
     return Check(state=State.GOOD, subject=subject, text=text)
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+def _version(module: str) -> str:
+    """Returns the version of what brings `module`, which may have another name: `pytds`."""
+    return metadata.version(_distributions()[module][0])
 
 
 def _environment(session: Session, resources: tuple[Resource, ...]) -> Iterator[Check]:

@@ -135,9 +135,9 @@ def test_what_cannot_sign_is_said_before_anything_is_sent(
     ("query", "reason", "words"),
     [
         ("select * from nothing", Reason.QUERY_FAILED, "refuses the health query (notFound: "),
-        ("select syntax", Reason.QUERY_FAILED, "(invalidQuery: Syntax error at [1:8])"),
-        ("select forbidden", Reason.PERMISSION_DENIED, "(accessDenied: Access Denied: Table x)"),
-        ("select quota", Reason.RATE_LIMITED, "(quotaExceeded: Quota exceeded)"),
+        ("select syntax", Reason.QUERY_FAILED, "(invalidQuery: syntax error"),
+        ("select forbidden", Reason.PERMISSION_DENIED, "(accessDenied)"),
+        ("select quota", Reason.RATE_LIMITED, "(quotaExceeded)"),
         ("select dear", Reason.QUERY_FAILED, "would be billed for more bytes"),
         ("select late", Reason.READ_TIMEOUT, "does not finish in time"),
     ],
@@ -155,7 +155,7 @@ def test_a_missing_dataset_is_said(check: CheckWith) -> None:
     with bigquery_peer() as peer:
         found = check(peer.spec(options={"dataset": "elsewhere"}))
     assert found.reason is Reason.DATABASE_MISSING
-    assert found.message.startswith("there is no such project or dataset (notFound: Not found: ")
+    assert found.message.startswith("there is no such project or dataset (notFound)")
 
 
 @pytest.mark.parametrize("project", ["../other", "a b", "a/b", "x?y=1", "PROJECT"])

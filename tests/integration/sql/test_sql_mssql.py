@@ -191,49 +191,37 @@ def test_an_account_that_may_not_log_in_is_told_from_a_wrong_password(
         (
             "select * from nothing",
             Reason.QUERY_FAILED,
-            "the server refuses the health query (208: Invalid object name 'nothing'.)",
+            "the server refuses the health query (208: nothing)",
         ),
         (
             "select * from hidden",
             Reason.PERMISSION_DENIED,
-            (
-                "the user lacks a permission"
-                " (229: The SELECT permission was denied on the object 'hidden'.)"
-            ),
+            ("the user lacks a permission (229: hidden)"),
         ),
         (
             "select * from locked",
             Reason.READ_TIMEOUT,
-            (
-                "the query waits for a lock that others hold"
-                " (1222: Lock request time out period exceeded.)"
-            ),
+            ("the query waits for a lock that others hold (1222)"),
         ),
         (
             "select * from deadlock",
             Reason.SERVER_ERROR,
-            (
-                "the server ended the query to resolve a deadlock"
-                " (1205: Transaction was deadlocked and has been chosen as the victim.)"
-            ),
+            ("the server ended the query to resolve a deadlock (1205)"),
         ),
         (
             "select * from replica",
             Reason.QUERY_FAILED,
-            (
-                "the health query writes, and is run read-only"
-                " (3906: Failed to update database because the database is read-only.)"
-            ),
+            ("the health query writes, and is run read-only (3906)"),
         ),
         (
             "select * from linked",
             Reason.QUERY_FAILED,
-            "the server refuses the health query (18456: Login failed for user 'other'.)",
+            "the server refuses the health query (18456)",
         ),
         (
             "select * from halfway",
             Reason.QUERY_FAILED,
-            "the server refuses the health query (8134: Divide by zero.)",
+            "the server refuses the health query (8134: division by zero)",
         ),
     ],
 )

@@ -180,20 +180,17 @@ def test_a_missing_database_is_no_failed_login(check: Check) -> None:
         (
             "select 1 from hidden",
             Reason.PERMISSION_DENIED,
-            "the user lacks a permission (42501: Permission denied for relation hidden)",
+            "the user lacks a permission (42501)",
         ),
         (
             "select 1 from nothing",
             Reason.QUERY_FAILED,
-            'the server refuses the health query (42V01: Relation "nothing" does not exist)',
+            "the server refuses the health query (42V01: no such table: nothing)",
         ),
         (
             "insert into item values (3)",
             Reason.QUERY_FAILED,
-            (
-                "the health query writes, and is run read-only"
-                " (25006: Cannot issue this command in a read-only transaction)"
-            ),
+            ("the health query writes, and is run read-only (25006)"),
         ),
     ],
 )

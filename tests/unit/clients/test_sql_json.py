@@ -31,7 +31,7 @@ def test_a_part_of_a_path_stays_one(odd: str) -> None:
     [
         ("7", "int", 7),
         ("seven", "int", "seven"),
-        ("nan", "float", "nan"),
+        ("nan", "float", "NaN"),
         ("0.5", "float", 0.5),
         ("TRUE", "bool", True),
         ("maybe", "bool", "maybe"),
