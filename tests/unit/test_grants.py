@@ -154,19 +154,6 @@ def test_hint_names_the_file_behind_a_link() -> None:
     assert raised.value.hint.startswith("no grant lists `file:secrets/hr`: ")
 
 
-def test_refusal_names_where_a_person_would_be_asked() -> None:
-    auth = {
-        "method": "bearer",
-        "token": {"env": "CLIENT_SECRET"},
-        "authorizationUrl": "https://other.example.com/authorize",
-    }
-    (found,) = sending.denied(make_grants("api.example.com"), REF, make_spec(auth=auth))
-    assert sending.message(found) == (
-        "no grant of the operator file lets a person agree at https://other.example.com:443 to use"
-        " the secret in `auth.token`"
-    )
-
-
 def test_connection_without_secrets_needs_no_grant() -> None:
     sending.require(make_grants("b.example"), REF, make_spec(auth={"method": "none"}))
 
@@ -307,6 +294,6 @@ def test_page_where_a_person_agrees_is_said_as_one() -> None:
     grants = make_grants("api.example.com", references=("env:*",))
     (denied,) = sending.denied(grants, REF, make_spec(auth=auth))
     assert sending.message(denied) == (
-        "no grant of the operator file lets a person be asked at https://evil.example.com:443"
-        " for what the secret in `auth.token` is used for"
+        "no grant of the operator file lets a person agree at https://evil.example.com:443 to use"
+        " the secret in `auth.token`"
     )
