@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# many tests wait for servers that say nothing, so there is more than one at a time for a processor
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 2) * 3 // 2)')
 # the tests decide by this whether a server that cannot be started is an error
 export CI
 
@@ -16,7 +18,7 @@ run: $(READY) ## set up and run the main job on sample connections served on loo
 	$(BIN)/python -m demo
 
 test: $(READY) servers ## set up and pass every test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n $(WORKERS)
 
 coverage: $(READY) ## test the pure modules: every branch of them
 	$(BIN)/pytest -q -n auto tests/unit tests/property --cov --cov-config=tests/pure.coveragerc

@@ -16,7 +16,7 @@ CASES = (
             row="B166",
             what=f"engine {engine}",
             prepare=manifest(SQL.replace("postgresql", engine)),
-            says="E106]: `spec.engine` must be one of",
+            says="E106]: `spec.engine` does not know",
         )
         for engine in ("sqlite+pysqlite", "postgresql+psycopg", "sybase", "POSTGRESQL", "''")
     ),
