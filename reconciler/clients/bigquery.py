@@ -18,10 +18,11 @@ from reconciler.clients.meaning import Meaning
 from reconciler.clients.sql_api import Reply, Session
 from reconciler.clients.sql_json import Cells
 from reconciler.clients.sql_rows import Rows
+from reconciler.kinds.engines import ENGINES
 from reconciler.model import JsonObject, Reason, StageName
 
-#: Id of a project, one of a domain too ("Creating and managing projects").
-_PROJECT = re.compile(r"(?:[a-z0-9.-]{1,200}:)?[a-z0-9-]{1,63}")
+#: Id of a project, which becomes a part of the path.
+_PROJECT = re.compile(ENGINES["bigquery"].database_form)
 _MISSING = re.compile(r"Not found: (?:Project|Dataset) ")
 _TIMESTAMPS = "ISO8601_STRING"
 
@@ -55,7 +56,7 @@ def read(login: Login, query: str, limit: int, attempt: Attempt) -> Rows:
     Raises:
         ConnectionFailed: why and at which stage it was not possible.
     """
-    if not _PROJECT.fullmatch(login.database):  # it becomes a part of the path
+    if not _PROJECT.fullmatch(login.database):  # from a state that somebody changed
         raise _DATASET_MISSING.at(StageName.QUERY)
     with Session(login, attempt) as session, session.stage(StageName.QUERY):
         reply = session.ask("POST", f"{_root(session)}/queries", _request(session, query, limit))
